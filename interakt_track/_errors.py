@@ -1,0 +1,146 @@
+"""Every error this library raises or reports.
+
+TrackError
+├── SettingsError (ValueError)          a setting has a wrong value, or the write key is missing
+├── InvalidMessageError (ValueError)    the arguments of a call cannot be sent
+├── QueueFullError                      the queue is full, and `when_full="raise"`
+└── DeliveryError                       an accepted message was not delivered
+    ├── UnreachableError                no answer: refused, DNS, TLS, timeout, reset
+    ├── ExpiredError                    its time was up before it could be sent
+    ├── ShutdownError                   the process left before it could be sent
+    └── APIError                        the API answered, and the answer was no
+        ├── AuthenticationError         401, 403
+        ├── RateLimitError              429
+        ├── RejectedError               any other 4xx, a redirect, or a 2xx saying `"result": false`
+        └── ServerError                 5xx
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypedDict
+
+    class QueueMessage(TypedDict):
+        """What would have been sent: the API's path, and the JSON body."""
+
+        path: str
+        body: dict[str, Any]
+
+
+_EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
+_LONG_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){6,}")
+
+
+def mask_personal_data(text: str) -> str:
+    """Replace emails and numbers of seven digits or more, the length a phone number starts at, by `***`."""
+    return _LONG_NUMBER.sub("***", _EMAIL.sub("***", text))
+
+
+class TrackError(Exception):
+    """The root of all errors of this library."""
+
+
+class SettingsError(TrackError, ValueError):
+    """A setting has a wrong value, or one that is needed is missing; the text names it and says what it must be."""
+
+
+class InvalidMessageError(TrackError, ValueError):
+    """The arguments of a call cannot be sent; the text names the argument, never its personal value."""
+
+
+class QueueFullError(TrackError):
+    """The queue holds `max_queue_size` messages, and `when_full` asks to be told by an exception."""
+
+
+class DeliveryError(TrackError):
+    """An accepted message was not delivered.
+
+    Attributes:
+        queue_msg: `{"path": …, "body": …}` as it would have been sent; None until the message is known.
+        attempts: How many requests were made for it.
+    """
+
+    queue_msg: QueueMessage | None = None
+    attempts: int = 0
+
+
+class UnreachableError(DeliveryError):
+    """No answer arrived: connection refused, DNS, TLS, timeout or reset.
+
+    Attributes:
+        is_ambiguous: Whether the API may have received the message all the same.
+    """
+
+    def __init__(self, text: str, *, is_ambiguous: bool = False) -> None:
+        super().__init__(text)
+        self.is_ambiguous = is_ambiguous
+
+
+class ExpiredError(DeliveryError):
+    """The message's time was up before it could be sent."""
+
+
+class ShutdownError(DeliveryError):
+    """The process left before the message could be sent, or before the answer came."""
+
+
+class APIError(DeliveryError):
+    """The API answered, and the answer was no.
+
+    Attributes:
+        status_code: HTTP status of the answer.
+        message: What the API said: the envelope's `message`, else the first part of the body's text. May hold
+            personal data the API repeats; `str(error)` masks it.
+        status: The envelope's `result`, or None when the body was no envelope.
+        retry_after: Seconds the API asked to wait (`Retry-After`, capped at 300), or None.
+    """
+
+    def __init__(
+        self, status_code: int, message: str, status: object = None, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status_code, mask_personal_data(message), status)  # args are what repr shows
+        self.status_code = status_code
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"the API answered {self.status_code}: {mask_personal_data(self.message) or 'no message'}"
+
+    @property
+    def is_from_api(self) -> bool:
+        """Whether the answer was the API's own JSON envelope, not a gateway's page."""
+        return self.status is not None
+
+
+class AuthenticationError(APIError):
+    """401 or 403: the write key is wrong, or the plan has no API access."""
+
+
+class RateLimitError(APIError):
+    """429: the account's requests per minute are used up."""
+
+
+class RejectedError(APIError):
+    """The API refused the message for good: a 4xx, a redirect, or a 2xx whose body says `"result": false`."""
+
+
+class ServerError(APIError):
+    """5xx: the API failed; sending again later may work."""
+
+
+def api_error(
+    status_code: int, message: str, status: object = None, *, retry_after: float | None = None
+) -> APIError:
+    """Return the member of the tree that an answer's status code stands for."""
+    kind = RejectedError
+    if status_code in (401, 403):
+        kind = AuthenticationError
+    elif status_code == 429:
+        kind = RateLimitError
+    elif status_code >= 500:
+        kind = ServerError
+    return kind(status_code, message, status, retry_after=retry_after)
