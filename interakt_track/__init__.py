@@ -1,0 +1,199 @@
+"""Tell Interakt who your customers are and what they do; calls cost microseconds and keep their order.
+
+Example:
+    >>> import track
+    >>> track.write_key = "YOUR_WRITE_KEY"
+    >>> receipt = track.identify(user_id="u1", phone_number="9876543210", traits={"name": "Asha"})
+    >>> receipt = track.event(user_id="u1", event="Product Added", traits={"price": 1499})
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+from ._client import Client
+from ._default import DefaultClient
+from ._errors import (
+    APIError,
+    AuthenticationError,
+    DeliveryError,
+    ExpiredError,
+    InvalidMessageError,
+    QueueFullError,
+    RateLimitError,
+    RejectedError,
+    ServerError,
+    SettingsError,
+    ShutdownError,
+    TrackError,
+    UnreachableError,
+)
+from ._receipt import Receipt, Response
+from ._settings import SETTING_NAMES
+from ._stats import Stats
+from ._version import VERSION as __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from interakt_track_client import AuthenticatedClient
+
+    from ._settings import BeforeSend, OnError
+
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "Client",
+    "DeliveryError",
+    "ExpiredError",
+    "InvalidMessageError",
+    "QueueFullError",
+    "RateLimitError",
+    "Receipt",
+    "RejectedError",
+    "Response",
+    "ServerError",
+    "SettingsError",
+    "ShutdownError",
+    "Stats",
+    "TrackError",
+    "UnreachableError",
+    "__version__",
+    "api_client",
+    "batch_size",
+    "before_send",
+    "debug",
+    "default_country_code",
+    "enabled",
+    "event",
+    "flush",
+    "flush_interval",
+    "host",
+    "identify",
+    "join",
+    "max_queue_size",
+    "max_retries",
+    "max_workers",
+    "on_error",
+    "shutdown",
+    "shutdown_timeout",
+    "stats",
+    "strict",
+    "sync_mode",
+    "timeout",
+    "write_key",
+]
+
+write_key: str | None = None
+"""The API key: raw, the dashboard's base64 "Secret Key", or the whole `Basic …` value. None: `INTERAKT_WRITE_KEY`."""
+
+host: str | None = None
+"""Where the API is. None: `INTERAKT_HOST`, else `https://api.interakt.ai`."""
+
+sync_mode: bool = False
+"""Whether a call waits for the API's answer and raises what went wrong."""
+
+debug: bool = False
+"""Whether the SDK's debug records are shown on stderr: no key, no payload, identities masked."""
+
+timeout: float = 10
+"""Seconds one attempt may take."""
+
+max_retries: int = 3
+"""How many further attempts a failed message gets; a 429 costs none."""
+
+max_queue_size: int = 10000
+"""How many messages may wait; what comes then is dropped, and its receipt says so."""
+
+on_error: OnError | None = None
+"""Called as `on_error(error, queue_msg)`, once for each message that was not delivered, in a thread of its own."""
+
+default_country_code: str = "+91"
+"""Used where a call gives a phone number without a country code."""
+
+flush_interval: float = 0.5
+"""Seconds the oldest waiting message waits before what waits is sent."""
+
+batch_size: int = 100
+"""How many waiting messages are sent without waiting any longer."""
+
+max_workers: int = 8
+"""How many requests may be under way at the same time."""
+
+shutdown_timeout: float = 10
+"""Seconds that leaving the process may take to send what waits."""
+
+enabled: bool = True
+"""False: calls validate, and nothing is queued or sent."""
+
+strict: bool = True
+"""Whether bad input raises at the call. False: it is reported through `on_error` instead, and never raises."""
+
+before_send: BeforeSend | None = None
+"""Given a copy of the outgoing body at the call; returns the body to send, or None to drop it."""
+
+_read_settings = itemgetter(*SETTING_NAMES)
+_engine = DefaultClient(lambda: _read_settings(globals()))
+
+
+def identify(
+    user_id: object = None,
+    country_code: object = None,
+    phone_number: object = None,
+    traits: Mapping[str, Any] | None = None,
+    *,
+    tags: object = None,
+    created_at: datetime | str | None = None,
+    add_to_sales_cycle: bool | None = None,
+) -> Receipt:
+    """Say who a customer is; see `Client.identify`."""
+    return _engine.get().identify(
+        user_id,
+        country_code,
+        phone_number,
+        traits,
+        tags=tags,
+        created_at=created_at,
+        add_to_sales_cycle=add_to_sales_cycle,
+    )
+
+
+def event(
+    user_id: object = None,
+    event: str | None = None,
+    traits: Mapping[str, Any] | None = None,
+    country_code: object = None,
+    phone_number: object = None,
+    *,
+    created_at: datetime | str | None = None,
+) -> Receipt:
+    """Say what a customer did; see `Client.event`."""
+    return _engine.get().event(user_id, event, traits, country_code, phone_number, created_at=created_at)
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Send what waits now, and wait until everything queued before is settled; see `Client.flush`."""
+    return _engine.get().flush(timeout)
+
+
+def join(timeout: float | None = None) -> None:
+    """Wait as `flush` does, and let the threads end; see `Client.join`."""
+    _engine.get().join(timeout)
+
+
+def shutdown(timeout: float | None = None) -> None:
+    """Send what can be sent in time, and report the rest; see `Client.shutdown`."""
+    _engine.get().shutdown(timeout)
+
+
+def stats() -> Stats:
+    """Return what became of every message so far."""
+    return _engine.get().stats()
+
+
+def api_client() -> AuthenticatedClient:
+    """Return the generated, typed low-level client, ready to use; see `Client.api_client`."""
+    return _engine.get().api_client()

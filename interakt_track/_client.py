@@ -1,0 +1,440 @@
+"""A client: one queue with its threads, the calls that fill it, and its settings."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from time import monotonic
+
+from . import _lifecycle
+from ._account import ACCOUNTS
+from ._errors import (
+    DeliveryError,
+    ExpiredError,
+    InvalidMessageError,
+    QueueFullError,
+    SettingsError,
+    ShutdownError,
+    UnreachableError,
+)
+from ._logs import DEBUG_OUTPUT, Quiet
+from ._messages import LOG, RAISE, event_message, message_from_body, user_message, wire
+from ._queue import Queue
+from ._receipt import Outcome, Receipt
+from ._reporter import Reporter
+from ._sender import Sender
+from ._settings import Settings, travels_in_clear
+from ._threads import is_own_thread
+from ._worker import Workers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Any, Self, Unpack
+
+    from interakt_track_client import AuthenticatedClient
+
+    from ._account import Account
+    from ._messages import Message
+    from ._settings import SettingsArguments
+    from ._stats import Stats
+
+PATIENCE = 60.0  # seconds without a settled message after which a flush without a timeout gives up
+QUEUE_IS_FULL = "the queue is full; raise max_queue_size, or send less than the account's requests per minute"
+REPORTING_TIME = 1.0  # seconds beyond `shutdown_timeout` that `on_error` may take at exit
+
+
+class Client:
+    """Sends customers and their events to Interakt, in the background and in order.
+
+    A context manager: leaving the block is `shutdown()`.
+
+    Args:
+        settings: As keyword arguments, each with the name, meaning and default of the module's setting.
+
+    Raises:
+        SettingsError: A setting has a wrong value.
+
+    Example:
+        >>> with track.Client(write_key="YOUR_WRITE_KEY") as client:
+        ...     client.event(user_id="u1", event="Order Placed", traits={"total": 1499})
+    """
+
+    def __init__(self, **settings: Unpack[SettingsArguments]) -> None:
+        self._settings = Settings(**settings)
+        self._start()
+        _lifecycle.register(self)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._settings.host}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    def configure(self, settings: Settings) -> None:
+        """Work with other settings from the next call on; what is queued keeps the key and host of its call."""
+        with self._lock:
+            self._settings = settings
+            self._apply()
+
+    def identify(
+        self,
+        user_id: object = None,
+        country_code: object = None,
+        phone_number: object = None,
+        traits: Mapping[str, Any] | None = None,
+        *,
+        tags: object = None,
+        created_at: datetime | str | None = None,
+        add_to_sales_cycle: bool | None = None,
+    ) -> Receipt:
+        """Say who a customer is.
+
+        Args:
+            user_id: The customer's permanent id, text or a whole number. It, or `phone_number`, is needed.
+            country_code: Calling code of the phone number, `"+91"`, `"91"` or 91; None: `default_country_code`.
+            phone_number: Digits, or a person's way of writing a number; with a leading `+` it brings its own code.
+            traits: What is known of the customer; a new value replaces the old one. Keys are text; values are text,
+                numbers, booleans, None, dates and times, `Decimal`, `UUID`, `Enum`, and lists and mappings of these.
+            tags: A list of texts; tags are added, the API cannot remove them.
+            created_at: When the customer came to be; a naive `datetime` is local time, text is ISO 8601.
+            add_to_sales_cycle: Whether the customer enters the sales cycle.
+
+        Returns:
+            A receipt, true when the message was accepted.
+
+        Raises:
+            InvalidMessageError: With `strict`, the arguments cannot be sent.
+            SettingsError: The write key is missing.
+            DeliveryError: With `sync_mode`, the message was not delivered.
+        """
+        problems: list[InvalidMessageError] | None = None if self._settings.strict else []
+        try:
+            message = user_message(
+                user_id,
+                country_code,
+                phone_number,
+                traits,
+                tags,
+                created_at,
+                add_to_sales_cycle,
+                default_country_code=self._settings.default_country_code,
+                account=self._account,
+                priority=1,
+                problems=problems,
+            )
+        except InvalidMessageError as error:
+            return self._refuse_invalid(error)
+        return self._accept(message, problems)
+
+    def event(
+        self,
+        user_id: object = None,
+        event: str | None = None,
+        traits: Mapping[str, Any] | None = None,
+        country_code: object = None,
+        phone_number: object = None,
+        *,
+        created_at: datetime | str | None = None,
+    ) -> Receipt:
+        """Say what a customer did.
+
+        Args:
+            user_id: As in `identify`.
+            event: The event's name, as campaigns will know it.
+            traits: What is known of the event; values as in `identify`.
+            country_code: As in `identify`.
+            phone_number: As in `identify`.
+            created_at: When it happened; None: the time of this call.
+
+        Returns:
+            A receipt, true when the message was accepted.
+
+        Raises:
+            InvalidMessageError: With `strict`, the arguments cannot be sent.
+            SettingsError: The write key is missing.
+            DeliveryError: With `sync_mode`, the message was not delivered.
+        """
+        problems: list[InvalidMessageError] | None = None if self._settings.strict else []
+        try:
+            message = event_message(
+                user_id,
+                event,
+                traits,
+                country_code,
+                phone_number,
+                created_at,
+                default_country_code=self._settings.default_country_code,
+                account=self._account,
+                priority=1,
+                problems=problems,
+            )
+        except InvalidMessageError as error:
+            return self._refuse_invalid(error)
+        return self._accept(message, problems)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Send what waits now, and wait for it.
+
+        A retry's delay, `Retry-After` and the ration are kept. In the SDK's own threads (in `on_error`) it returns at
+        once.
+
+        Args:
+            timeout: Seconds to wait at most. None: until nothing was settled for 60 s.
+
+        Returns:
+            True when everything queued before is settled: delivered, or reported as lost.
+        """
+        self._check_process()
+        deadline = float("inf") if timeout is None else monotonic() + max(0.0, timeout)
+        return self._flush(deadline, patience=PATIENCE if timeout is None else float("inf"))
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait as `flush` does, and let the threads end that have nothing left to do."""
+        self.flush(timeout)
+        self._queue.dismiss()
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Send what can be sent in time, report the rest to `on_error`, and let the threads end.
+
+        A call after it starts sending again.
+
+        Args:
+            timeout: Seconds to wait at most; None: `shutdown_timeout`.
+        """
+        self._check_process()
+        self._shut_down(monotonic(), self._settings.shutdown_timeout if timeout is None else max(0.0, timeout))
+
+    def stats(self) -> Stats:
+        """Return what became of every message so far; the numbers add up."""
+        self._check_process()
+        return self._queue.stats(dict(self._refused))
+
+    def api_client(self) -> AuthenticatedClient:
+        """Return the generated, typed low-level client, ready with this client's key, host and timeout.
+
+        Its requests are made at once, in the calling thread or task: no queue, order, ration or retry.
+
+        Raises:
+            SettingsError: The write key is missing.
+        """
+        from ._http import build_client  # noqa: PLC0415 - brings httpx and attrs, wanted only when asked for
+
+        account = self._account_needed()
+        return build_client(account.host, account.write_key, timeout=self._settings.timeout)
+
+    # What the process does to a client.
+
+    def leave(self, started: float) -> None:
+        """Leave with the process: at most `shutdown_timeout` from `started` on."""
+        self._is_plain = False
+        if not _lifecycle.is_forked():
+            self._shut_down(started, self._settings.shutdown_timeout)
+
+    def start_anew(self) -> None:
+        """Forget the parent's messages, threads and locks, in a forked child."""
+        self._queue.is_inherited = True
+        self._start()
+
+    # All below is ours.
+
+    def _start(self) -> None:
+        settings = self._settings
+        self._lock = threading.RLock()  # guards _settings and _refused
+        self._quiet = Quiet()
+        self._refused: Counter[str] = Counter()
+        self._reporter = Reporter()
+        self._queue = Queue(
+            max_size=settings.max_queue_size,
+            batch_size=settings.batch_size,
+            flush_interval=settings.flush_interval,
+            summon=self._summon,
+        )
+        self._workers = Workers(self._queue, self._reporter, settings=settings, new_sender=Sender)
+        self._apply()
+
+    def _apply(self) -> None:
+        settings = self._settings
+        self._account: Account | None = (
+            None if settings.write_key is None else ACCOUNTS.get(settings.host, settings.write_key)
+        )
+        # Whether the usual case holds; after exit began, a call has to send its message itself.
+        self._is_plain = (
+            settings.enabled
+            and not settings.sync_mode
+            and settings.before_send is None
+            and self._account is not None
+            and not _lifecycle.is_leaving()
+        )
+        self._queue.max_size = settings.max_queue_size
+        self._queue.batch_size = settings.batch_size
+        self._queue.flush_interval = settings.flush_interval
+        self._workers.settings = settings
+        self._reporter.on_error = settings.on_error
+        DEBUG_OUTPUT.show(settings.debug)
+        if travels_in_clear(settings.host):
+            self._quiet.warn("clear", "host is http://, so the write key travels in clear; use https://")
+
+    def _summon(self) -> None:
+        self._workers.start_one()
+
+    def _check_process(self) -> None:
+        if _lifecycle.is_forked():
+            _lifecycle.start_anew_after_fork()
+
+    def _account_needed(self) -> Account:
+        if self._account is None:
+            raise SettingsError(
+                'write_key is missing; set track.write_key = "…" or the environment\'s INTERAKT_WRITE_KEY '
+                "(the dashboard shows it under Settings, Developer Settings)"
+            )
+        return self._account
+
+    def _accept(self, message: Message, problems: list[InvalidMessageError] | None) -> Receipt:
+        """Queue a message; the usual case costs no more than these few looks."""
+        if self._is_plain and not problems and not self._reporter.is_telling and not _lifecycle.is_forked():
+            if self._queue.put(message):
+                return Receipt(message, self._queue)
+            return self._refuse_full(message)
+        return self._accept_with_care(message, problems or [])
+
+    def _accept_with_care(self, message: Message, problems: list[InvalidMessageError]) -> Receipt:
+        """Queue a message where a setting, a fork, exit or a callback asks for more than that."""
+        self._check_process()
+        settings = self._settings
+        for problem in problems:
+            self._report_invalid(problem, message)
+        if not settings.enabled:
+            return self._refuse(message, "disabled", Outcome("disabled"))
+        try:
+            self._account_needed()
+        except SettingsError as error:
+            if settings.strict:
+                raise
+            self._quiet.warn("settings", str(error), is_error=True)
+            return self._refuse(message, "invalid", Outcome("invalid", error))
+        if settings.before_send is not None:
+            replaced = self._ask_before_send(message)
+            if isinstance(replaced, Receipt):
+                return replaced
+            message = replaced
+        if self._reporter.is_in_callback():
+            message.told_by = LOG
+        elif settings.sync_mode and not is_own_thread():
+            return self._send_in_sync(message)
+        if not self._queue.put(message):
+            return self._refuse_full(message)
+        if _lifecycle.is_leaving():
+            self._shut_down(monotonic(), settings.shutdown_timeout)  # no handler will run again to send it
+        return Receipt(message, self._queue)
+
+    def _ask_before_send(self, message: Message) -> Message | Receipt:
+        """Return the message that `before_send` makes of one, or the receipt of a call it refused."""
+        before_send = self._settings.before_send
+        assert before_send is not None
+        try:
+            body = before_send(wire(message)["body"])
+            if body is None:
+                return self._refuse(message, "before_send", Outcome("dropped"))
+            return message_from_body(message, body)
+        except Exception as cause:
+            # The application's code: whatever it does, the caller of track.event must not be disturbed.
+            what = str(cause) if isinstance(cause, InvalidMessageError) else type(cause).__name__
+            error = InvalidMessageError(f"before_send made no message: {what}")
+            error.__cause__ = cause
+            self._quiet.warn("before_send", "before_send failed; its message is dropped", is_error=True, exc_info=True)
+            self._report_invalid(error, message)
+            return self._refuse(message, "before_send", Outcome("dropped", error))
+
+    def _send_in_sync(self, message: Message) -> Receipt:
+        """Send a message through the same order and ration, and wait for what becomes of it."""
+        settings = self._settings
+        deadline = monotonic() + settings.timeout * (settings.max_retries + 1)
+        message.told_by = RAISE
+        if not self._queue.put(message):
+            return self._refuse_full(message)
+        self._queue.mark()
+        self._wait(lambda: message.outcome is not None and message.outcome.is_final, deadline=deadline)
+        outcome = message.outcome or self._end_in_sync(message)
+        if outcome.error is None:
+            return Receipt(message, self._queue)
+        if settings.strict:
+            raise outcome.error
+        return Receipt(message, self._queue, outcome)
+
+    def _end_in_sync(self, message: Message) -> Outcome:
+        """End a message whose call has no time left; a late answer to it is ignored."""
+        late: DeliveryError = ExpiredError("the time of this call was up before the message could be sent")
+        if not self._queue.withdraw(message, Outcome("dropped", late)):
+            late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
+            self._queue.give_up(message, Outcome("dropped", late))
+        late.queue_msg = wire(message)
+        assert message.outcome is not None
+        return message.outcome
+
+    def _refuse_full(self, message: Message) -> Receipt:
+        self._quiet.warn(
+            "full", f"the queue is full ({self._settings.max_queue_size} messages wait); new messages are dropped"
+        )
+        return self._refuse(message, "queue_full", Outcome("dropped", QueueFullError(QUEUE_IS_FULL)))
+
+    def _refuse_invalid(self, error: InvalidMessageError) -> Receipt:
+        if self._settings.strict:
+            raise error
+        self._report_invalid(error, None)
+        return self._refuse(None, "invalid", Outcome("invalid", error))
+
+    def _report_invalid(self, error: InvalidMessageError, message: Message | None) -> None:
+        self._reporter.report(error, wire(message) if message else {"path": "", "body": {}}, lambda: None)
+
+    def _refuse(self, message: Message | None, reason: str, outcome: Outcome) -> Receipt:
+        with self._lock:
+            self._refused[reason] += 1
+        return Receipt(message, None, outcome)
+
+    def _flush(self, deadline: float, *, patience: float) -> bool:
+        if is_own_thread() or self._queue.is_settled():
+            return self._queue.is_settled()
+        return self._wait(self._queue.mark().is_over, deadline=deadline, patience=patience)
+
+    def _wait(self, is_over: Callable[[], bool], *, deadline: float, patience: float = float("inf")) -> bool:
+        """Wait until `is_over`; send and report in this thread what no thread of ours does."""
+        queue = self._queue
+        if _lifecycle.is_leaving() or not self._workers.start_one():
+            is_stuck = queue.watch_progress(patience)
+            self._workers.help_out(lambda: is_over() or queue.is_sent() or is_stuck(), deadline=deadline)
+            self._reporter.drain(min(deadline, monotonic() + patience))
+        return queue.wait_until(is_over, deadline=deadline, patience=patience)
+
+    def _shut_down(self, started: float, timeout: float) -> None:
+        deadline = started + timeout
+        if is_own_thread():
+            return
+        try:
+            self._flush(deadline, patience=float("inf"))
+        finally:
+            self._abandon(timeout)
+            self._reporter.drain(deadline + REPORTING_TIME)
+            self._abandon(timeout)  # what on_error queued meanwhile
+            self._queue.dismiss()
+
+    def _abandon(self, timeout: float) -> None:
+        if self._queue.is_settled():
+            return
+        lost = self._workers.abandon(
+            ShutdownError("the process left before the message was delivered; one in flight may have arrived")
+        )
+        if lost:
+            self._quiet.warn("shutdown", f"{lost} messages could not be delivered within {timeout:g} s of leaving")

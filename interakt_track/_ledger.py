@@ -1,0 +1,151 @@
+"""The account of a queue's messages: how many are where, and which flush still waits for which.
+
+Pure bookkeeping; the queue guards it with its lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ._stats import Stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._receipt import Outcome
+
+
+class Epoch:
+    """The messages between two marks; over when all of them and of all earlier ones are settled."""
+
+    __slots__ = ("is_closed", "is_over", "unsettled")
+
+    def __init__(self) -> None:
+        self.unsettled = 0
+        self.is_closed = False
+        self.is_over = False
+
+
+class Mark:
+    """A place in the stream of messages: `flush` waits until all before it is settled."""
+
+    __slots__ = ("epoch",)
+
+    def __init__(self) -> None:
+        self.epoch: Epoch | None = None
+
+    def is_over(self) -> bool:
+        """Tell whether everything before the mark is settled."""
+        return self.epoch is not None and self.epoch.is_over
+
+
+class Ledger:
+    """Counts messages as they move: taken in, in flight, back again, ended.
+
+    Attributes:
+        waiting: Taken in and not in flight.
+        in_flight: In a request under way.
+        settlements: Grows with everything that somebody may wait for.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.in_flight = 0
+        self.settlements = 0
+        self._taken_in = 0
+        self._withdrawn = 0
+        self._retried = 0
+        self._merged = 0
+        self._ended = {"delivered": 0, "rejected": 0, "dropped": 0}
+        self._epochs: deque[Epoch] = deque([Epoch()])
+
+    def take_in(self) -> Epoch:
+        """Count a message as waiting, and return the epoch it belongs to."""
+        epoch = self._epochs[-1]
+        epoch.unsettled += 1
+        self._taken_in += 1
+        self.waiting += 1
+        return epoch
+
+    def merge(self) -> None:
+        """Count a message that goes out in another one's request."""
+        self._merged += 1
+
+    def start(self, messages: int) -> None:
+        """Count waiting messages as in flight."""
+        self.waiting -= messages
+        self.in_flight += messages
+
+    def stop(self, messages: int, *, is_retry: bool = False) -> None:
+        """Count messages in flight as waiting again."""
+        self.in_flight -= messages
+        self.waiting += messages
+        self._retried += is_retry
+
+    def end(self, epoch: Epoch, outcome: Outcome, *, was_in_flight: bool) -> None:
+        """Count a message as ended; those who wait for it go on waiting until that is reported."""
+        if was_in_flight:
+            self.in_flight -= 1
+        else:
+            self.waiting -= 1
+        self._ended[outcome.status] += 1
+        if outcome.is_final:
+            self.confirm(epoch)
+
+    def confirm(self, epoch: Epoch) -> None:
+        """Count down what the epoch waits for."""
+        epoch.unsettled -= 1
+        self._pass_epochs()
+
+    def withdraw(self, outcome: Outcome) -> None:
+        """Count a message as ended whose place in the order is passed over later."""
+        self._withdrawn += 1
+        self._ended[outcome.status] += 1
+
+    def pass_over(self, epoch: Epoch | None) -> None:
+        """Forget the place of a withdrawn message; None: it had not been taken in."""
+        self._withdrawn -= 1
+        if epoch is None:
+            self._taken_in += 1
+            return
+        self.waiting -= 1
+        self.confirm(epoch)
+
+    def has_withdrawn(self) -> bool:
+        """Tell whether places are to be passed over."""
+        return self._withdrawn > 0
+
+    def close_epoch(self, mark: Mark) -> None:
+        """Let the mark stand for everything taken in so far."""
+        mark.epoch = self._epochs[-1]
+        mark.epoch.is_closed = True
+        self._epochs.append(Epoch())
+        self._pass_epochs()
+
+    def is_settled(self) -> bool:
+        """Tell whether nothing taken in is left to wait for."""
+        return len(self._epochs) == 1 and self._epochs[0].unsettled == 0
+
+    def stats(self, in_inbox: int, refused: Mapping[str, int]) -> Stats:
+        """Return the numbers of this moment.
+
+        Args:
+            in_inbox: Messages accepted and not taken in yet.
+            refused: Calls that were not accepted, by reason.
+        """
+        return Stats(
+            queued=self._taken_in + in_inbox,
+            waiting=self.waiting + in_inbox - self._withdrawn,
+            in_flight=self.in_flight,
+            retried=self._retried,
+            merged=self._merged,
+            refused=refused,
+            delivered=self._ended["delivered"],
+            rejected=self._ended["rejected"],
+            dropped=self._ended["dropped"],
+        )
+
+    def _pass_epochs(self) -> None:
+        while self._epochs[0].is_closed and self._epochs[0].unsettled == 0:
+            self._epochs.popleft().is_over = True

@@ -1,0 +1,86 @@
+"""The process around the clients: leaving it, and forking it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from time import monotonic
+from weakref import WeakSet
+
+from ._account import ACCOUNTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Living(Protocol):
+        """What leaves and forks with the process."""
+
+        def leave(self, started: float) -> None:
+            """Send what can be sent in the client's `shutdown_timeout` from `started`, and report the rest."""
+
+        def start_anew(self) -> None:
+            """Forget the parent's messages, threads and locks."""
+
+
+IMPORT_LOCK = threading.RLock()
+"""Held around the import of what sends: a fork in the middle of it would leave the child an import that never ends."""
+
+_living: WeakSet[Living] = WeakSet()
+_pid = os.getpid()
+_is_leaving = False
+
+
+def register(client: Living) -> None:
+    """Let a client take part in exit and fork."""
+    _living.add(client)
+
+
+def is_leaving() -> bool:
+    """Tell whether the process has begun to exit: no thread may start any more, and no handler will run again."""
+    return _is_leaving
+
+
+def is_forked() -> bool:
+    """Tell whether this is a child that no fork hook has told so: a C-level fork, as uWSGI's, runs none."""
+    return os.getpid() != _pid
+
+
+def start_anew_after_fork() -> None:
+    """Make this process's clients its own; called by the fork hook, or by the first call that finds itself forked."""
+    global _pid  # noqa: PLW0603 - this module owns it
+    _pid = os.getpid()
+    ACCOUNTS.forget()
+    for client in list(_living):
+        client.start_anew()
+
+
+def _leave() -> None:
+    """Give all clients one deadline each, counted from the same moment."""
+    global _is_leaving  # noqa: PLW0603 - this module owns it
+    _is_leaving = True
+    started = monotonic()
+    for client in list(_living):
+        client.leave(started)
+
+
+def _before_fork() -> None:
+    IMPORT_LOCK.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    IMPORT_LOCK.release()
+
+
+def _after_fork_in_child() -> None:
+    IMPORT_LOCK.release()
+    start_anew_after_fork()
+
+
+# At import, not at the first message: a handler registered while handlers run would never run.
+atexit.register(_leave)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

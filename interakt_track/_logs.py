@@ -1,0 +1,89 @@
+"""The SDK's log records: one line a minute for each kind of trouble, and debug records when they are asked for."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+
+LOGGER_NAME = "interakt_track"
+QUIET_PERIOD = 60.0  # seconds between two lines about the same kind of trouble
+
+
+def logger() -> logging.Logger:
+    """Return the SDK's logger; `logging` is imported when something is first told, it is a third of the import."""
+    import logging  # noqa: PLC0415 - see above
+
+    return logging.getLogger(LOGGER_NAME)
+
+
+class Quiet:
+    """Logs a kind of trouble at most once a minute, with the number of times it happened since."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards _seen
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def warn(self, kind: str, text: str, *, is_error: bool = False, exc_info: bool = False) -> None:
+        """Log `text` unless this kind was logged in the last minute.
+
+        Args:
+            kind: What is counted together.
+            text: The line, without personal data; the count is added to it.
+            is_error: Whether it is an ERROR, not a WARNING.
+            exc_info: Whether the exception being handled is logged with its traceback.
+        """
+        now = monotonic()
+        with self._lock:
+            last, count = self._seen.get(kind, (float("-inf"), 0))
+            if now - last < QUIET_PERIOD:
+                self._seen[kind] = (last, count + 1)
+                return
+            self._seen[kind] = (now, 0)
+        more = f" ({count} more since the last such line)" if count else ""
+        log = logger()
+        (log.error if is_error else log.warning)("%s%s", text, more, exc_info=exc_info)
+
+
+class DebugOutput:
+    """Shows the SDK's debug records on stderr while a client with `debug=True` wants them."""
+
+    def __init__(self) -> None:
+        self._handler: logging.Handler | None = None
+        self._level = 0
+
+    def show(self, is_wanted: bool) -> None:
+        """Start or stop showing them; handlers the application configured keep getting every record."""
+        if is_wanted == (self._handler is not None):
+            return
+        import logging  # noqa: PLC0415 - only where debug is set
+
+        log = logger()
+        if self._handler is not None:
+            log.removeHandler(self._handler)
+            log.setLevel(self._level)
+            self._handler = None
+            return
+        self._level = log.level
+        log.setLevel(logging.DEBUG)
+        self._handler = _fallback_handler()
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        log.addHandler(self._handler)
+
+
+def _fallback_handler() -> logging.Handler:
+    """Return a handler that writes to stderr what no handler of the application would show."""
+    import logging  # noqa: PLC0415 - only where debug is set
+
+    class Fallback(logging.StreamHandler):  # type: ignore[type-arg]  # generic only in the stubs
+        def emit(self, record: logging.LogRecord) -> None:
+            if not any(h.level <= record.levelno for h in logging.getLogger().handlers):
+                super().emit(record)
+
+    return Fallback()
+
+
+DEBUG_OUTPUT = DebugOutput()

@@ -1,0 +1,493 @@
+"""A call's arguments as a frozen `Message`, and a message as the request that sends it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from time import time
+
+from ._errors import InvalidMessageError
+from ._lifecycle import IMPORT_LOCK
+from ._phone import parse_phone
+from ._traits import (
+    MAX_BODY_BYTES,
+    MAX_DIGITS,
+    check_text,
+    encode,
+    integer,
+    is_too_long,
+    show_path,
+    snapshot,
+    timestamp,
+    type_name,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, Literal, TypeAlias
+
+    from interakt_track_client.models.event_request import EventRequest
+    from interakt_track_client.models.user_request import UserRequest
+
+    from ._account import Account
+    from ._errors import QueueMessage
+    from ._receipt import Outcome
+
+    Kind: TypeAlias = Literal["user", "event"]
+    Phone: TypeAlias = tuple[str | None, str | None]
+    Problems: TypeAlias = list[InvalidMessageError] | None
+
+USER: Final = "user"
+EVENT: Final = "event"
+
+REPORT: Final = 0  # through on_error
+LOG: Final = 1  # in the log only: what on_error itself queued
+RAISE: Final = 2  # by the call that waits for it
+
+_NO_PHONE: Final = (None, None)
+_FRAME = 200  # bytes; all field names, their punctuation, a phone, a time and a flag come to fewer
+_SURELY_SMALL = 50_000  # characters; three texts this long, escaped, are still a message of less than MAX_BODY_BYTES
+_ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)  # fromisoformat alone takes week dates and days, too
+
+
+class Message:
+    """What one call asked to send; frozen but for the last three.
+
+    Attributes:
+        country_code: `"+91"` form; `phone_number` is the national significant number.
+        traits: JSON text of the traits, made at the call.
+        created_at: ISO 8601 in UTC, as it is sent.
+        called_at: `time.time()` of the call.
+        priority: 0 high, 1 normal, 2 low.
+        account: Host and key of the call; None only as long as the client is still looking for a key.
+        told_by: How a failure is told: `REPORT`, `LOG` or `RAISE`; the client sets it before queueing.
+        outcome: None until the message is settled; the queue sets it, once.
+        told_by: How its failure is told: to `on_error`, by the log only, or by raising in the call. The client sets it.
+    """
+
+    __slots__ = (
+        "account",
+        "add_to_sales_cycle",
+        "called_at",
+        "country_code",
+        "created_at",
+        "event",
+        "kind",
+        "outcome",
+        "phone_number",
+        "priority",
+        "tags",
+        "told_by",
+        "traits",
+        "user_id",
+    )
+
+    # Type checkers see to it that it stays frozen: a guard in __setattr__ would cost each call half a microsecond.
+    kind: Final[Kind]
+    user_id: Final[str | None]
+    country_code: Final[str | None]
+    phone_number: Final[str | None]
+    event: Final[str | None]
+    traits: Final[str]
+    tags: Final[tuple[str, ...] | None]
+    created_at: Final[str | None]
+    add_to_sales_cycle: Final[bool | None]
+    called_at: Final[float]
+    priority: Final[int]
+    account: Account
+    told_by: int
+    outcome: Outcome | None
+    told_by: ToldBy
+
+    def __init__(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        phone: Phone,
+        event: str | None,
+        traits: str,
+        tags: tuple[str, ...] | None,
+        created_at: str | None,
+        add_to_sales_cycle: bool | None,
+        called_at: float,
+        account: Account | None,
+        priority: int,
+    ) -> None:
+        self.kind = kind
+        self.user_id = user_id
+        self.country_code, self.phone_number = phone
+        self.event = event
+        self.traits = traits
+        self.tags = tags
+        self.created_at = created_at
+        self.add_to_sales_cycle = add_to_sales_cycle
+        self.called_at = called_at
+        self.priority = priority
+        self.account = account  # type: ignore[assignment]  # None only until the client has set it, before queueing
+        self.told_by = REPORT
+        self.outcome = None
+        self.told_by = REPORT
+
+        if user_id is None and self.phone_number is None:
+            raise InvalidMessageError("user_id and phone_number are both missing; one of them has to say who it is")
+        if (
+            len(traits) > _SURELY_SMALL
+            or tags
+            or len(event or "") > _SURELY_SMALL
+            or len(user_id or "") > _SURELY_SMALL
+        ):
+            _check_size(self)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the JSON body: never fewer than they are, and at most 200 more."""
+        texts = [text for text in (self.user_id, self.event, *(self.tags or ())) if text is not None]
+        return _FRAME + _byte_length(self.traits) + sum(_byte_length(encode(text)) + 1 for text in texts)
+
+
+def user_message(
+    user_id: object,
+    country_code: object,
+    phone_number: object,
+    traits: object,
+    tags: object,
+    created_at: object,
+    add_to_sales_cycle: object,
+    *,
+    default_country_code: str,
+    account: Account | None,
+    priority: int,
+    problems: Problems,
+) -> Message:
+    """Return the message of an `identify` call.
+
+    Args:
+        default_country_code: `"+91"` form, for a phone number that does not bring its own.
+        account: Host and key of the call.
+        priority: 0 high, 1 normal, 2 low.
+        problems: None: whatever cannot be sent raises. A list: a trait that cannot be sent is left out, and the list
+            gets its error; all else raises still.
+
+    Raises:
+        InvalidMessageError: The call cannot be sent; the text names the argument, and shows no personal value.
+    """
+    called_at = time()
+    return Message(
+        USER,
+        user_id if type(user_id) is str and user_id >= "!" and user_id.isascii() else _parse_user_id(user_id),
+        _NO_PHONE if phone_number is None else _parse_phone(phone_number, country_code, default_country_code),
+        None,
+        snapshot(traits, problems),
+        None if tags is None else _parse_tags(tags),
+        None if created_at is None else _parse_created_at(created_at),
+        None if add_to_sales_cycle is None else _parse_flag(add_to_sales_cycle),
+        called_at,
+        account,
+        priority,
+    )
+
+
+def event_message(
+    user_id: object,
+    event: object,
+    traits: object,
+    country_code: object,
+    phone_number: object,
+    created_at: object,
+    *,
+    default_country_code: str,
+    account: Account | None,
+    priority: int,
+    problems: Problems,
+) -> Message:
+    """Return the message of an `event` call; arguments and errors are those of `user_message`."""
+    called_at = time()
+    # Text from "!" on, the first visible character, is neither empty nor blank: the usual case, without a call.
+    return Message(
+        EVENT,
+        user_id if type(user_id) is str and user_id >= "!" and user_id.isascii() else _parse_user_id(user_id),
+        _NO_PHONE if phone_number is None else _parse_phone(phone_number, country_code, default_country_code),
+        event if type(event) is str and event >= "!" and event.isascii() else _parse_event(event),
+        snapshot(traits, problems),
+        None,
+        None if created_at is None else _parse_created_at(created_at),
+        None,
+        called_at,
+        account,
+        priority,
+    )
+
+
+def request_model(message: Message, *, with_call_time: bool = False) -> UserRequest | EventRequest:
+    """Return a message as the generated client takes it.
+
+    Args:
+        with_call_time: Whether an event that has no time of its own carries the time of its call.
+    """
+    with IMPORT_LOCK:
+        from interakt_track_client import models  # noqa: PLC0415 - brings attrs and httpx, wanted when sending begins
+        from interakt_track_client.types import UNSET  # noqa: PLC0415 - as above
+
+    user_id = UNSET if message.user_id is None else message.user_id
+    country_code = UNSET if message.country_code is None else message.country_code
+    phone_number = UNSET if message.phone_number is None else message.phone_number
+    created_at = message.created_at
+    traits = json.loads(message.traits)
+    if message.kind == USER:
+        return models.UserRequest(
+            user_id=user_id,
+            country_code=country_code,
+            phone_number=phone_number,
+            traits=models.UserTraits.from_dict(traits),
+            tags=UNSET if message.tags is None else list(message.tags),
+            created_at=UNSET if created_at is None else created_at,
+            add_to_sales_cycle=UNSET if message.add_to_sales_cycle is None else message.add_to_sales_cycle,
+        )
+    if created_at is None and with_call_time:
+        created_at = _call_time(message)
+    return models.EventRequest(
+        user_id=user_id,
+        event=message.event or "",
+        traits=models.EventTraits.from_dict(traits),
+        country_code=country_code,
+        phone_number=phone_number,
+        created_at=UNSET if created_at is None else created_at,
+    )
+
+
+def wire(message: Message, *, with_call_time: bool = False) -> QueueMessage:
+    """Return the API's path and a new JSON body of a message; the argument is that of `request_model`."""
+    with IMPORT_LOCK:
+        from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - brings httpx and attrs
+
+    operation = create_user if message.kind == USER else create_event
+    request = operation._get_kwargs(body=request_model(message, with_call_time=with_call_time))  # type: ignore[arg-type]  # the kind decides both
+    return {"path": request["url"], "body": request["json"]}
+
+
+def message_from_body(
+    message: Message, body: object, *, default_country_code: str | None = None, problems: Problems = None
+) -> Message:
+    """Return the message of the same call with another body, checked as a call's arguments are.
+
+    Args:
+        body: What `before_send` made of the body; its fields as on the wire.
+        default_country_code: For a phone number without a country code; None: the one the message had.
+        problems: As in `user_message`.
+
+    Raises:
+        InvalidMessageError: The body is no mapping, has a field the API does not know, or cannot be sent.
+    """
+    with IMPORT_LOCK:
+        from interakt_track_client import models  # noqa: PLC0415 - brings attrs and httpx, wanted with before_send only
+        from interakt_track_client.types import UNSET  # noqa: PLC0415 - as above
+
+    if not isinstance(body, Mapping):
+        raise InvalidMessageError(f"the body is of type {type_name(body)}; it must be a mapping such as a dict")
+    model = models.UserRequest if message.kind == USER else models.EventRequest
+    try:
+        request = model.from_dict(body)
+    except KeyError:
+        raise InvalidMessageError("the body has no event") from None
+    except Exception as exc:  # a generated parser lets through whatever its input raises
+        raise InvalidMessageError("the body cannot be read; its traits must be a mapping such as a dict") from exc
+    if request.additional_properties:
+        raise InvalidMessageError(
+            f"the body has {len(request.additional_properties)} fields that the API does not know"
+        )
+
+    def given(field: str) -> object:
+        value = getattr(request, field, UNSET)
+        return None if value is UNSET else value
+
+    phone = given("country_code"), given("phone_number")
+    if given("full_phone_number") is not None:
+        if phone != _NO_PHONE:
+            raise InvalidMessageError("the body has a phone number both in one piece and in two")
+        phone = None, f"+{given('full_phone_number')}"
+    if phone != (message.country_code, message.phone_number):  # those were checked; again might strip a second prefix
+        phone = _parse_phone(phone[1], phone[0], default_country_code or message.country_code or "+91")
+
+    return Message(
+        message.kind,
+        _parse_user_id(given("user_id")),
+        phone,
+        None if message.kind == USER else _parse_event(given("event")),
+        snapshot(None if request.traits is UNSET else request.traits.additional_properties, problems),
+        _parse_tags(given("tags")),
+        _parse_created_at(given("created_at")),
+        _parse_flag(given("add_to_sales_cycle")),
+        message.called_at,
+        message.account,
+        message.priority,
+    )
+
+
+def merge(first: Message, second: Message) -> Message | None:
+    """Return one `identify` that says what two consecutive ones say, or None when they must stay two.
+
+    They merge when they are of one account and about the same identifiers, agree on `created_at` and
+    `add_to_sales_cycle`, and the result is not over 1 MiB. Later traits replace earlier ones; tags unite.
+    """
+    if first.kind != USER or second.kind != USER or first.account is not second.account:
+        return None
+    if (
+        first.user_id != second.user_id
+        or first.phone_number != second.phone_number
+        or first.country_code != second.country_code
+        or first.created_at != second.created_at
+        or first.add_to_sales_cycle is not second.add_to_sales_cycle
+    ):
+        return None
+    try:
+        return Message(
+            USER,
+            first.user_id,
+            (first.country_code, first.phone_number),
+            None,
+            encode({**json.loads(first.traits), **json.loads(second.traits)}),
+            tuple(dict.fromkeys((*(first.tags or ()), *(second.tags or ())))) or None,
+            first.created_at,
+            first.add_to_sales_cycle,
+            first.called_at,
+            first.account,
+            min(first.priority, second.priority),
+        )
+    except InvalidMessageError:  # too big
+        return None
+
+
+def masked_identity(message: Message) -> str:
+    """Return who a message is about, for a log: enough to tell two people apart, too little to know them again."""
+    shown = []
+    if message.user_id is not None:
+        shown.append(f"user_id={_masked(message.user_id)}")
+    if message.phone_number is not None:
+        shown.append(f"phone={message.country_code}{_masked(message.phone_number)}")
+    return " ".join(shown)
+
+
+def _masked(text: str) -> str:
+    tail = text[-2:]
+    # A short id is not masked by hiding all but two; a line break in a log would start a line of its own.
+    return f"***{tail}" if len(text) >= 8 and tail.isalnum() else "***"
+
+
+def _parse_user_id(user_id: object) -> str | None:
+    if user_id is None:
+        return None
+    if isinstance(user_id, str):
+        text = check_text(user_id, "user_id")
+        if text.isspace():
+            raise InvalidMessageError("user_id is blank; leave it out where there is none")
+        return text or None  # kept as it is, white space around it included: it is the key of an existing customer
+    number = integer(user_id)
+    if number is not None:
+        if is_too_long(number):
+            raise InvalidMessageError(f"user_id is an int of more than {MAX_DIGITS:,} digits")
+        return str(number)
+
+    from uuid import UUID  # noqa: PLC0415 - only where an id is neither text nor a number
+
+    if isinstance(user_id, UUID):
+        return UUID.__str__(user_id)
+    raise InvalidMessageError(f"user_id is of type {type_name(user_id)}; it must be text, an int or a UUID")
+
+
+def _parse_phone(
+    phone_number: object, country_code: object, default_country_code: str
+) -> tuple[str, str] | tuple[None, None]:
+    if phone_number is None or (isinstance(phone_number, str) and not phone_number):
+        return _NO_PHONE
+    if "phonenumbers" not in sys.modules:
+        with IMPORT_LOCK:
+            import phonenumbers  # noqa: F401, PLC0415 - the first phone number of the process pays its 40 ms
+    return parse_phone(phone_number, country_code, default_country_code)
+
+
+def _parse_event(event: object) -> str:
+    if event is None:
+        raise InvalidMessageError("event is missing; it is the name of what happened")
+    if not isinstance(event, str):
+        raise InvalidMessageError(f"event is of type {type_name(event)}; it must be text, the name of what happened")
+    text = check_text(event, "event")
+    if not text or text.isspace():
+        raise InvalidMessageError("event is empty; it is the name of what happened")
+    return text
+
+
+def _parse_tags(tags: object) -> tuple[str, ...] | None:
+    if tags is None:
+        return None
+    if isinstance(tags, str):
+        raise InvalidMessageError("tags is a single text; use a list, as in tags=['vip']")
+    if not isinstance(tags, (list, tuple, set, frozenset)):
+        raise InvalidMessageError(f"tags is of type {type_name(tags)}; it must be a list of texts")
+    texts = []
+    for index, tag in enumerate(tags):
+        where = "a tag" if isinstance(tags, (set, frozenset)) else f"tags[{index}]"
+        if not isinstance(tag, str):
+            raise InvalidMessageError(f"{where} is of type {type_name(tag)}; tags must be texts")
+        text = check_text(tag, where)
+        if not text or text.isspace():
+            raise InvalidMessageError(f"{where} is empty")
+        texts.append(text)
+    if isinstance(tags, (set, frozenset)):
+        texts.sort()
+    return tuple(texts) or None  # none to add is the same as none given
+
+
+def _parse_created_at(created_at: object) -> str | None:
+    if created_at is None:
+        return None
+
+    from datetime import datetime  # noqa: PLC0415 - only where a call has a time
+
+    if isinstance(created_at, datetime):
+        return timestamp(created_at, "created_at")
+    if not isinstance(created_at, str):
+        raise InvalidMessageError(
+            f"created_at is of type {type_name(created_at)}; it must be a datetime, or ISO 8601 text"
+        )
+    text = str.__str__(created_at).strip()
+    try:
+        moment = datetime.fromisoformat(text) if _ISO_8601.match(text) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise InvalidMessageError(
+            "created_at is not an ISO 8601 date and time, such as '2025-03-27T13:26:52.926Z' or with '+05:30' for the Z"
+        )
+    return timestamp(moment, "created_at")
+
+
+def _parse_flag(flag: object) -> bool | None:
+    if flag is None or isinstance(flag, bool):
+        return flag
+    raise InvalidMessageError(f"add_to_sales_cycle is of type {type_name(flag)}; it must be True or False")
+
+
+def _call_time(message: Message) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415 - only where a message is late
+
+    return timestamp(datetime.fromtimestamp(message.called_at, UTC), "called_at")
+
+
+def _check_size(message: Message) -> None:
+    size = message.size
+    if size <= MAX_BODY_BYTES:
+        return
+    parts = {show_path((name,)): len(encode(value)) for name, value in json.loads(message.traits).items()}
+    parts["user_id"] = len(message.user_id or "")
+    parts["event"] = len(message.event or "")
+    parts["tags"] = sum(map(len, message.tags or ()))
+    raise InvalidMessageError(
+        f"the message has {size:,} bytes, over the limit of {MAX_BODY_BYTES:,}; most of it is "
+        f"{max(parts, key=parts.__getitem__)}"
+    )
+
+
+def _byte_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

@@ -1,0 +1,266 @@
+"""Units in order: which request of one account may go next, so that each person's messages keep their order.
+
+Pure: no lock, no clock, no thread; the queue owns one `Lane` per account and guards it.
+
+Invariants:
+1. A unit is ready only when no earlier unfinished unit shares an identifier with it.
+2. Per identifier, `_tails` holds the last unfinished unit and nothing else.
+3. A tail has at most one follower per identifier, so two slots hold them all.
+4. Whatever happens to a unit before it is settled (waiting, an attempt, a retry), it stays unfinished.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+
+from ._messages import RAISE, USER, merge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._account import Account
+    from ._ledger import Epoch
+    from ._messages import Message
+
+BLOCKED, READY, DELAYED, IN_FLIGHT, DONE = range(5)
+
+PRIORITIES = 3
+MAX_STARVATION = 20.0  # seconds a priority may be passed over while it has something ready; the promise is a minute
+
+
+class Unit:
+    """What becomes one request: a message, or identifies of one person merged into one.
+
+    Attributes:
+        messages: The accepted messages it stands for, in call order; those not settled yet.
+        current: The message to send: theirs, merged, or the next of them when a merged one was refused.
+        attempts: Requests made for `current`.
+        free_attempts: Those of them that cost no retry: the account was refused, not the message.
+        due: When it may be tried again, while delayed.
+    """
+
+    __slots__ = (
+        "attempts",
+        "blockers",
+        "current",
+        "due",
+        "epoch",
+        "first_blocker",
+        "first_follower",
+        "free_attempts",
+        "is_apart",
+        "lane",
+        "messages",
+        "priority",
+        "second_blocker",
+        "second_follower",
+        "started",
+        "state",
+    )
+
+    def __init__(self, message: Message, lane: Lane, epoch: Epoch) -> None:
+        self.messages = [message]
+        self.current = message
+        self.lane = lane
+        self.epoch = epoch
+        self.priority = message.priority
+        self.state = BLOCKED
+        self.attempts = 0
+        self.free_attempts = 0
+        self.blockers = 0
+        self.due = 0.0
+        self.started = 0.0
+        self.is_apart = False
+        self.first_follower: Unit | None = None
+        self.second_follower: Unit | None = None
+        self.first_blocker: Unit | None = None
+        self.second_blocker: Unit | None = None
+
+
+class Lane:
+    """The unsettled units of one account, linked in the order their messages were called."""
+
+    __slots__ = ("_delayed", "_phones", "_ready", "_sequence", "_served", "_users", "account", "ready")
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.ready = 0
+        self._users: dict[str, Unit] = {}
+        self._phones: dict[str, Unit] = {}
+        self._ready: tuple[deque[Unit], ...] = tuple(deque() for _ in range(PRIORITIES))
+        self._served = [0.0] * PRIORITIES
+        self._delayed: list[tuple[float, int, Unit]] = []
+        self._sequence = 0
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing is unsettled."""
+        return not self._users and not self._phones
+
+    def link(self, message: Message, epoch: Epoch, now: float) -> Unit | None:
+        """Put a message behind its person's last unfinished unit, or into it.
+
+        Returns:
+            The new unit, or None when the message melted into a waiting one.
+        """
+        phone = _phone(message)
+        user_tail = None if message.user_id is None else self._users.get(message.user_id)
+        phone_tail = None if phone is None else self._phones.get(phone)
+        tail = user_tail or phone_tail
+        if tail is not None and message.kind == USER and self._melt(message, tail, user_tail, phone_tail, epoch, now):
+            return None
+
+        unit = Unit(message, self, epoch)
+        if message.user_id is not None:
+            self._users[message.user_id] = unit
+        if phone is not None:
+            self._phones[phone] = unit
+        if user_tail is not None:
+            unit.first_blocker = user_tail
+            _follow(user_tail, unit)
+        if phone_tail is not None and phone_tail is not user_tail:
+            unit.second_blocker = phone_tail
+            _follow(phone_tail, unit)
+        if unit.blockers == 0:
+            self._make_ready(unit, now)
+        else:
+            self._raise_blockers(unit, now)
+        return unit
+
+    def settle(self, unit: Unit, now: float) -> None:
+        """Take a finished unit out of the order; whoever waited for nothing else becomes ready."""
+        if unit.state == READY:
+            self.ready -= 1
+        unit.state = DONE
+        phone = _phone(unit.current)
+        if unit.current.user_id is not None and self._users.get(unit.current.user_id) is unit:
+            del self._users[unit.current.user_id]
+        if phone is not None and self._phones.get(phone) is unit:
+            del self._phones[phone]
+        for follower in (unit.first_follower, unit.second_follower):
+            if follower is None:
+                continue
+            if follower.first_blocker is unit:
+                follower.first_blocker = None
+            if follower.second_blocker is unit:
+                follower.second_blocker = None
+            follower.blockers -= 1
+            if follower.blockers == 0:
+                self._make_ready(follower, now)
+        unit.first_follower = unit.second_follower = None
+
+    def delay(self, unit: Unit, due: float) -> None:
+        """Keep a unit, and so all that follows it, until `due`."""
+        unit.state = DELAYED
+        unit.due = due
+        self._sequence += 1
+        heappush(self._delayed, (due, self._sequence, unit))
+
+    def resume(self, unit: Unit) -> None:
+        """Make a unit that was in flight the next to go of its priority."""
+        self._make_ready(unit, unit.started, is_first=True)
+
+    def wake(self, now: float) -> None:
+        """Make the delayed units whose time has come ready, before those that became ready later."""
+        while self._delayed and self._delayed[0][0] <= now:
+            unit = heappop(self._delayed)[2]
+            if unit.state == DELAYED:
+                self._make_ready(unit, now, is_first=True)
+
+    def next_due(self) -> float:
+        """Return when the first delayed unit may go again; infinity when there is none."""
+        return self._delayed[0][0] if self._delayed else float("inf")
+
+    def pop(self, now: float) -> Unit:
+        """Return the unit whose turn it is; only while `ready` is above 0."""
+        unit = self._ready[self._choose(now)].popleft()
+        unit.state = IN_FLIGHT
+        self.ready -= 1
+        return unit
+
+    def unfinished(self) -> Iterator[Unit]:
+        """Yield the units that nothing blocks and that are not in flight, for a queue that gives them up."""
+        for priority, waiting in enumerate(self._ready):
+            yield from (unit for unit in tuple(waiting) if unit.state == READY and unit.priority == priority)
+        yield from (unit for _, _, unit in tuple(self._delayed) if unit.state == DELAYED)
+
+    def _melt(
+        self,
+        message: Message,
+        tail: Unit,
+        user_tail: Unit | None,
+        phone_tail: Unit | None,
+        epoch: Epoch,
+        now: float,
+    ) -> bool:
+        """Merge an identify into the unit that is the tail of every identifier it has, if that was never attempted."""
+        is_only_tail = (message.user_id is None or user_tail is tail) and (
+            message.phone_number is None or phone_tail is tail
+        )
+        if not is_only_tail or tail.state not in (BLOCKED, READY) or tail.attempts or tail.epoch is not epoch:
+            return False
+        if RAISE in (tail.current.told_by, message.told_by):
+            return False  # whoever waits in sync mode waits for a request of its own
+        merged = merge(tail.current, message)
+        if merged is None:
+            return False
+        tail.current = merged
+        tail.messages.append(message)
+        self._raise(tail, message.priority, now)
+        return True
+
+    def _make_ready(self, unit: Unit, now: float, *, is_first: bool = False) -> None:
+        waiting = self._ready[unit.priority]
+        if not waiting:
+            self._served[unit.priority] = now
+        if unit.state != READY:
+            self.ready += 1
+        unit.state = READY
+        if is_first:
+            waiting.appendleft(unit)
+        else:
+            waiting.append(unit)
+
+    def _raise_blockers(self, unit: Unit, now: float) -> None:
+        for blocker in (unit.first_blocker, unit.second_blocker):
+            if blocker is not None:
+                self._raise(blocker, unit.priority, now)
+
+    def _raise(self, unit: Unit, priority: int, now: float) -> None:
+        """Give a unit, and all it waits for, at least this priority."""
+        to_raise = [unit]
+        while to_raise:
+            raised = to_raise.pop()
+            if raised.priority <= priority:
+                continue
+            raised.priority = priority
+            if raised.state == READY:
+                self._make_ready(raised, now)  # its place among the lower ones is passed over when it is met
+            to_raise += [blocker for blocker in (raised.first_blocker, raised.second_blocker) if blocker is not None]
+
+    def _choose(self, now: float) -> int:
+        """Return the priority to serve: the highest that waits, or a lower one passed over for too long."""
+        choices = []
+        for priority, waiting in enumerate(self._ready):
+            while waiting and (waiting[0].state != READY or waiting[0].priority != priority):
+                waiting.popleft()
+            if waiting:
+                choices.append(priority)
+        choice = next((c for c in choices[1:] if now - self._served[c] > MAX_STARVATION), choices[0])
+        self._served[choice] = now
+        return choice
+
+
+def _follow(tail: Unit, unit: Unit) -> None:
+    unit.blockers += 1
+    if tail.first_follower is None:
+        tail.first_follower = unit
+    else:
+        tail.second_follower = unit
+
+
+def _phone(message: Message) -> str | None:
+    if message.phone_number is None or message.country_code is None:
+        return None
+    return message.country_code + message.phone_number

@@ -1,0 +1,436 @@
+"""What waits: messages in the order they were called, released together, and the account of what became of them.
+
+A caller only appends to the inbox; linking, merging and counting happen in the threads that take, and only for a
+bounded window of what waits. Whoever takes finds work in this order: delayed units whose time has come, then what the
+inbox releases, then what the account's ration admits.
+
+The caller's look at `_wake_at` needs no lock: a taker sets it first and looks at the inbox after that, a caller
+appends first and looks at it after that, so one of the two sees the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from time import monotonic, time
+
+from ._ledger import Ledger, Mark
+from ._order import DONE, IN_FLIGHT, Lane
+from ._receipt import Outcome
+from ._takers import LINGER, Takers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ._account import Account
+    from ._ledger import Epoch
+    from ._messages import Message
+    from ._order import Unit
+    from ._receipt import Response
+    from ._stats import Stats
+
+WINDOW = 256  # ready units; enough for any number of workers, and what waits beyond it costs only its message
+NORMAL = 1  # the priority that needs no look ahead
+INFINITY = float("inf")
+
+
+class Queue:
+    """The messages of one client that are not settled yet.
+
+    Args:
+        summon: Called, without a lock held, when more work waits than threads take; starts one if it may.
+        clock: A monotonic clock, seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_size: int,
+        batch_size: int,
+        flush_interval: float,
+        summon: Callable[[], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.max_size = max_size
+        self.batch_size = batch_size
+        self.flush_interval = flush_interval
+        self.is_inherited = False  # after a fork: the parent's, whose locks may be held for ever
+        self._summon = summon
+        self._clock = clock
+        self._inbox: deque[Message | Mark] = deque()
+        self._lanes: dict[Account, Lane] = {}
+        self._in_flight_units: set[Unit] = set()
+        # An RLock: a signal handler may call track.event while its thread holds it.
+        self._lock = threading.RLock()  # guards everything below, and who pops from _inbox
+        self._takers = Takers(self._lock)
+        self._settled = threading.Condition(self._lock)  # those who wait for messages
+        self._wake_at = 1
+        self._waiters = 0
+        self._dismissals = 0
+        self._released = 0
+        self._marks = 0
+        self._uneven = 0
+        self._ledger = Ledger()
+
+    # Called by those who queue.
+
+    def put(self, message: Message) -> bool:
+        """Queue a message; False when there is no room for it."""
+        inbox = self._inbox
+        if len(inbox) + self._ledger.waiting >= self.max_size:
+            return False
+        if message.priority != NORMAL:
+            with self._lock:
+                self._uneven += 1
+        inbox.append(message)
+        if len(inbox) >= self._wake_at:
+            self._nudge()
+        return True
+
+    def mark(self) -> Mark:
+        """Put a mark behind everything queued so far, and release all before it."""
+        mark = Mark()
+        with self._lock:
+            self._marks += 1
+            self._inbox.append(mark)
+        self._nudge()
+        return mark
+
+    # Called by those who take.
+
+    def take(self, *, until: Callable[[], bool] | None = None, deadline: float = INFINITY) -> Unit | None:
+        """Return the unit whose turn it is, in flight from now on; wait for one.
+
+        Args:
+            until: For a thread that only helps out: leave as soon as this holds.
+            deadline: For a thread that only helps out: when to leave, by the queue's clock.
+
+        Returns:
+            None when it is time to leave: nothing to do for a while, dismissed, or as the arguments say.
+        """
+        helps_out = until is not None
+        dismissals = self._dismissals
+        idle_since = self._clock()
+        while True:
+            with self._lock:
+                now = self._clock()
+                if (until is not None and until()) or now >= deadline:
+                    return None
+                unit, wait = self._next(now)
+                if unit is None:
+                    is_idle = wait == INFINITY
+                    if not is_idle:
+                        idle_since = now
+                    elif not helps_out and (dismissals != self._dismissals or now - idle_since >= LINGER):
+                        self._set_wake_at()
+                        return None
+                    self._wait(min(wait, deadline - now, LINGER), helps_out=helps_out)
+                    continue
+                needs_more = self._has_more() and not self._takers.wake_another()
+                self._set_wake_at()
+            if needs_more:
+                self._summon()
+            return unit
+
+    def deliver(self, unit: Unit, response: Response | None) -> None:
+        """Settle a unit the API took."""
+        self.settle(unit, lambda message: Outcome("delivered", response=response))
+
+    def settle(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> list[Message]:
+        """End a unit in flight; one that was taken apart ends only the message it was sending.
+
+        Returns:
+            The messages that ended by this call: none when the unit was settled before, at a deadline.
+        """
+        with self._lock:
+            if unit.state != IN_FLIGHT:
+                return []
+            ended = unit.messages[:1] if unit.is_apart else unit.messages
+            rest = unit.messages[len(ended) :]
+            self._in_flight_units.discard(unit)
+            self._end(unit, ended, outcome_of)
+            unit.messages = rest
+            if rest:
+                self._ledger.stop(len(rest))
+                unit.current = rest[0]
+                unit.attempts = unit.free_attempts = 0
+                unit.lane.resume(unit)
+            else:
+                self._close(unit)
+            self._tell()
+            return ended
+
+    def give_back(self, unit: Unit, delay: float, *, is_retry: bool) -> None:
+        """Keep a unit in its place, to be tried again after `delay` seconds."""
+        with self._lock:
+            if unit.state != IN_FLIGHT:
+                return
+            self._leave_flight(unit, is_retry=is_retry)
+            unit.lane.delay(unit, self._clock() + delay)
+
+    def take_apart(self, unit: Unit) -> None:
+        """Send the messages of a refused merged unit one by one; what follows it keeps waiting."""
+        with self._lock:
+            if unit.state != IN_FLIGHT:
+                return
+            self._leave_flight(unit)
+            unit.is_apart = True
+            unit.current = unit.messages[0]
+            unit.attempts = unit.free_attempts = 0
+            unit.lane.resume(unit)
+
+    def confirm(self, epoch: Epoch, outcome: Outcome) -> None:
+        """Note that a message's failure has been reported; only now it is settled for those who wait."""
+        with self._lock:
+            outcome.is_final = True
+            self._ledger.confirm(epoch)
+            self._tell()
+
+    def withdraw(self, message: Message, outcome: Outcome) -> bool:
+        """End a message that is not in flight; its place is passed over when its turn comes.
+
+        Returns:
+            False when it is in flight, or was settled before.
+        """
+        with self._lock:
+            if message.outcome is not None or any(message in unit.messages for unit in self._in_flight_units):
+                return False
+            message.outcome = outcome
+            self._ledger.withdraw(outcome)
+            self._tell()
+            return True
+
+    def give_up(self, message: Message, outcome: Outcome) -> None:
+        """End a message in flight whose caller waits no longer; the answer, when it comes, says nothing new."""
+        with self._lock:
+            for unit in self._in_flight_units:
+                if message in unit.messages:
+                    self._in_flight_units.discard(unit)
+                    self._end(unit, unit.messages, lambda _: outcome)
+                    self._close(unit)
+                    self._tell()
+                    return
+
+    def abandon(self, outcome_of: Callable[[Message], Outcome]) -> list[tuple[Message, Epoch]]:
+        """End everything that is not settled; a late answer to what is in flight is ignored."""
+        ended: list[tuple[Message, Epoch]] = []
+        with self._lock:
+            self._release_all()
+            while units := [*self._in_flight_units, *self._waiting_units()]:
+                for unit in units:
+                    if unit.state == DONE or not (unit.state == IN_FLIGHT or self._drop_withdrawn(unit)):
+                        continue
+                    self._in_flight_units.discard(unit)
+                    self._end(unit, unit.messages, outcome_of)
+                    ended += [(message, unit.epoch) for message in unit.messages]
+                    self._close(unit)
+            self._tell()
+        return ended
+
+    def dismiss(self) -> None:
+        """Let the threads that have nothing to do leave now."""
+        with self._lock:
+            self._dismissals += 1
+            self._takers.wake_all()
+
+    # Called by those who wait.
+
+    def is_settled(self) -> bool:
+        """Tell whether nothing queued so far is left to wait for."""
+        with self._lock:
+            return not self._inbox and self._ledger.is_settled()
+
+    def is_sent(self) -> bool:
+        """Tell whether nothing waits or is in flight, though a failure may still have to be reported."""
+        with self._lock:
+            return not self._inbox and not self._ledger.waiting and not self._ledger.in_flight
+
+    def watch_progress(self, patience: float) -> Callable[[], bool]:
+        """Return a function that tells whether nothing was settled for `patience` seconds."""
+        seen = (self._ledger.settlements, self._clock())
+
+        def is_stuck() -> bool:
+            nonlocal seen
+            if seen[0] != self._ledger.settlements:
+                seen = (self._ledger.settlements, self._clock())
+            return self._clock() - seen[1] >= patience
+
+        return is_stuck
+
+    def wait_until(self, is_over: Callable[[], bool], *, deadline: float, patience: float = INFINITY) -> bool:
+        """Wait until `is_over`, looking again after each settlement.
+
+        Args:
+            is_over: What to wait for.
+            deadline: When to stop, by the queue's clock.
+            patience: Stop after so many seconds in which nothing was settled.
+        """
+        with self._lock:
+            self._waiters += 1
+            try:
+                settlements, since = self._ledger.settlements, self._clock()
+                while not is_over():
+                    now = self._clock()
+                    if self._ledger.settlements != settlements:
+                        settlements, since = self._ledger.settlements, now
+                    left = min(deadline, since + patience) - now
+                    if left <= 0:
+                        return False
+                    self._settled.wait(min(left, threading.TIMEOUT_MAX))
+                return True
+            finally:
+                self._waiters -= 1
+
+    def wait_for(self, message: Message, timeout: float | None) -> bool:
+        """Wait until a message is settled, its report included; in a forked child there is nothing to wait for."""
+        if self.is_inherited:
+            return False
+        deadline = INFINITY if timeout is None else self._clock() + timeout
+        return self.wait_until(lambda: message.outcome is not None and message.outcome.is_final, deadline=deadline)
+
+    def stats(self, refused: dict[str, int]) -> Stats:
+        """Return the numbers of this moment; they add up."""
+        with self._lock:
+            return self._ledger.stats(len(self._inbox) - self._marks, refused)
+
+    # All below is called with the lock held.
+
+    def _next(self, now: float) -> tuple[Unit | None, float]:
+        """Return the unit to send now, or None and the seconds until there may be one."""
+        wait = self._take_in(now)
+        for account, lane in tuple(self._lanes.items()):
+            lane.wake(now)
+            delay = account.admit(now) if lane.ready else INFINITY
+            if delay <= 0:
+                unit = lane.pop(now)
+                if self._ledger.has_withdrawn() and not self._drop_withdrawn(unit):
+                    account.settle(now, is_accepted=False)
+                    return self._next(now)
+                unit.started = now
+                unit.attempts += 1
+                self._ledger.start(len(unit.messages))
+                self._in_flight_units.add(unit)
+                self._lanes[account] = self._lanes.pop(account)  # the next turn is another account's
+                return unit, 0.0
+            wait = min(wait, delay, lane.next_due() - now)
+        return None, wait
+
+    def _take_in(self, now: float) -> float:
+        """Link what the inbox releases, as far as the window goes; return the seconds until it releases more."""
+        if not self._inbox:
+            return INFINITY
+        if self._released <= 0:
+            wait = self._release_delay()
+            if wait > 0:
+                return wait
+            self._released = len(self._inbox)
+        ready = sum(lane.ready for lane in self._lanes.values())
+        while self._released > 0 and (ready < WINDOW or self._uneven > 0):
+            ready += self._link(self._inbox.popleft(), now)
+            self._released -= 1
+        return INFINITY if self._released > 0 else self._release_delay()
+
+    def _release_delay(self) -> float:
+        if not self._inbox:
+            return INFINITY
+        oldest = self._inbox[0]
+        if self._marks or len(self._inbox) >= self.batch_size or isinstance(oldest, Mark):
+            return 0.0
+        waited = max(0.0, time() - oldest.called_at)  # a clock that was set back must not keep it longer
+        return max(0.0, self.flush_interval - waited)
+
+    def _link(self, item: Message | Mark, now: float) -> int:
+        """Move the inbox's next item into the order; return how many units became ready."""
+        if isinstance(item, Mark):
+            self._marks -= 1
+            self._ledger.close_epoch(item)
+            self._tell()
+            return 0
+        if item.priority != NORMAL:
+            self._uneven -= 1
+        lane = self._lanes.get(item.account)
+        if lane is None:
+            lane = self._lanes[item.account] = Lane(item.account)
+        ready = lane.ready
+        if item.outcome is not None:
+            self._ledger.pass_over(None)
+            return 0
+        if lane.link(item, self._ledger.take_in(), now) is None:
+            self._ledger.merge()
+        return lane.ready - ready
+
+    def _release_all(self) -> None:
+        now = self._clock()
+        while self._inbox:
+            self._link(self._inbox.popleft(), now)
+        self._released = 0
+
+    def _waiting_units(self) -> Iterator[Unit]:
+        for lane in tuple(self._lanes.values()):
+            yield from lane.unfinished()
+
+    def _leave_flight(self, unit: Unit, *, is_retry: bool = False) -> None:
+        self._in_flight_units.discard(unit)
+        self._ledger.stop(len(unit.messages), is_retry=is_retry)
+
+    def _end(self, unit: Unit, messages: list[Message], outcome_of: Callable[[Message], Outcome]) -> None:
+        for message in messages:
+            outcome = message.outcome = outcome_of(message)
+            self._ledger.end(unit.epoch, outcome, was_in_flight=unit.state == IN_FLIGHT)
+
+    def _drop_withdrawn(self, unit: Unit) -> bool:
+        """Take the withdrawn messages out of a waiting unit; False when that ended it."""
+        kept = [message for message in unit.messages if message.outcome is None]
+        if len(kept) == len(unit.messages):
+            return True
+        for _ in range(len(unit.messages) - len(kept)):
+            self._ledger.pass_over(unit.epoch)
+        unit.messages = kept
+        if not kept:
+            self._close(unit)
+            return False
+        unit.current = kept[0]
+        unit.is_apart = len(kept) > 1  # what was merged holds traits that were withdrawn
+        return True
+
+    def _close(self, unit: Unit) -> None:
+        lane = unit.lane
+        lane.settle(unit, self._clock())
+        if lane.is_empty():
+            self._lanes.pop(lane.account, None)
+
+    def _tell(self) -> None:
+        self._ledger.settlements += 1
+        if self._waiters:
+            self._settled.notify_all()
+
+    def _has_more(self) -> bool:
+        return bool(self._inbox) or any(lane.ready or lane.next_due() != INFINITY for lane in self._lanes.values())
+
+    def _wait(self, seconds: float, *, helps_out: bool) -> None:
+        if not helps_out:
+            self._takers.wait(seconds, self._may_sleep)
+            return
+        self._waiters += 1
+        self._settled.wait(seconds)
+        self._waiters -= 1
+
+    def _may_sleep(self) -> bool:
+        """Say when to be woken, and tell whether no caller appended since the last look at the inbox."""
+        self._set_wake_at()
+        return self._released > 0 or len(self._inbox) < self._wake_at
+
+    def _set_wake_at(self) -> None:
+        """Say at which length of the inbox a caller has to wake somebody.
+
+        A taker that minds the inbox's time wants to hear of a full batch only; anybody else of the first message.
+        """
+        self._wake_at = self.batch_size if self._takers.is_watched and self._inbox else 1
+
+    def _nudge(self) -> None:
+        with self._lock:
+            self._wake_at = len(self._inbox) + self.batch_size  # from here on, each further batch asks for a thread
+            if self._takers.wake_watch():
+                return
+        self._summon()

@@ -1,0 +1,142 @@
+"""When an account's next request may start: its ration, its pauses, and the pace it has learned."""
+
+from __future__ import annotations
+
+from collections import deque
+
+WINDOW = 61.0  # the server counts 60 s; a request's way there varies, and a second more was clean in simulation
+BURST_SHARE = 0.1  # of a minute's requests may start at once; the rest is spread evenly
+GROWTH = 1.05  # a minute, from what was last accepted: finds a raised limit, and costs one refused request a minute
+FIRST_PAUSE = 1.0  # seconds; doubles with each refusal that follows
+MAX_PAUSE = 60.0  # no window known of this API is longer
+IDLE = 5.0  # seconds without a start end a spell of sending; a pace is learned from a full minute of it only
+MAX_REMEMBERED = 20_000  # starts without a ration, about 300 a second
+
+
+class Pacer:
+    """Decides when the next request may start; holds no clock and no lock.
+
+    The window of starts is exact for fixed and sliding windows of the server alike. `now` is any monotonic clock.
+
+    Args:
+        limit: Requests a minute that must never be exceeded; None learns a pace from the API's 429 answers.
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_allowed_in_flight",
+        "_in_flight",
+        "_last_start",
+        "_learned",
+        "_learned_at",
+        "_level",
+        "_next_even_start",
+        "_paused_at",
+        "_paused_until",
+        "_sending_since",
+        "_starts",
+        "limit",
+    )
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self._starts: deque[float] = deque()
+        self._accepted: deque[float] = deque()
+        self._next_even_start = float("-inf")
+        self._paused_at = float("-inf")
+        self._paused_until = float("-inf")
+        self._level = 0
+        self._in_flight = 0
+        self._allowed_in_flight: int | None = None
+        self._last_start = float("-inf")
+        self._sending_since = float("inf")
+        self._learned: float | None = None
+        self._learned_at = 0.0
+
+    def delay(self, now: float) -> float:
+        """Return the seconds until a request may start; 0 means now, infinity when one under way has to end first."""
+        if self._allowed_in_flight is not None and self._in_flight >= self._allowed_in_flight:
+            return float("inf")
+        return max(0.0, self._paused_until - now, self._window_delay(now), self._pace_delay(now))
+
+    def start(self, now: float) -> None:
+        """Note that a request starts; only after `delay` said 0."""
+        self._in_flight += 1
+        self._starts.append(now)
+        if now - max(self._last_start, self._paused_until) > IDLE:
+            self._sending_since = now
+        self._last_start = now
+        pace = self._pace(now)
+        if pace is not None:
+            self._next_even_start = max(self._next_even_start, now) + WINDOW / pace
+        while len(self._starts) > MAX_REMEMBERED or (self._starts and self._starts[0] <= now - WINDOW):
+            self._starts.popleft()
+
+    def accept(self, now: float) -> None:
+        """Note that a request ended, and the account was not refused."""
+        self._in_flight -= 1
+        self._level = 0
+        if self._allowed_in_flight is not None:
+            self._allowed_in_flight += 1
+        self._accepted.append(now)
+        while len(self._accepted) > MAX_REMEMBERED or self._accepted[0] <= now - 60.0:
+            self._accepted.popleft()
+
+    def abandon(self) -> None:
+        """Note that a request ended without an answer about the account."""
+        self._in_flight -= 1
+
+    def refuse(self, now: float, started: float, retry_after: float | None, jitter: float) -> bool:
+        """Note that a request was answered 429, and pause the account.
+
+        Args:
+            now: The time of the answer.
+            started: When the refused request started. Only one started after the last pause began escalates it:
+                of several 429s in one burst, the first says all.
+            retry_after: Seconds the API asked for, a minimum.
+            jitter: A random number from 0 to 1.
+
+        Returns:
+            Whether this refusal began a new pause.
+        """
+        self._in_flight -= 1
+        if retry_after is not None:
+            self._paused_until = max(self._paused_until, now + retry_after)
+        if started < self._paused_at:
+            return False
+        self._learn(now)
+        if retry_after is None:
+            pause = min(MAX_PAUSE, FIRST_PAUSE * 2**self._level)
+            self._paused_until = max(self._paused_until, now + pause * (0.5 + jitter / 2))
+        self._level = min(self._level + 1, 10)
+        self._paused_at = now
+        self._allowed_in_flight = 1
+        return True
+
+    def _learn(self, now: float) -> None:
+        """Take what 60 s of sending were accepted as the pace, once there are 60 s to judge by."""
+        if now - self._sending_since < 60.0:
+            return
+        accepted = sum(1 for time in self._accepted if time > now - 60.0)
+        if accepted:
+            self._learned = float(accepted)
+            self._learned_at = now
+
+    def _pace(self, now: float) -> float | None:
+        """Return the requests a minute to spread evenly: the ration, or less where less was accepted."""
+        if self._learned is None:
+            return self.limit
+        learned = self._learned * GROWTH ** ((now - self._learned_at) / 60.0)
+        return learned if self.limit is None else min(learned, self.limit)
+
+    def _pace_delay(self, now: float) -> float:
+        pace = self._pace(now)
+        if pace is None:
+            return 0.0
+        burst = pace * BURST_SHARE if self._learned is None else 1.0
+        return self._next_even_start - now - max(0.0, burst - 1.0) * WINDOW / pace
+
+    def _window_delay(self, now: float) -> float:
+        if self.limit is None or len(self._starts) < self.limit:
+            return 0.0
+        return self._starts[-self.limit] + WINDOW - now

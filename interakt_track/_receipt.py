@@ -1,0 +1,136 @@
+"""What a call gives back: a live view of what becomes of its message."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Literal
+
+    from ._errors import QueueMessage, TrackError
+    from ._messages import Message
+    from ._queue import Queue
+
+    Status = Literal["queued", "delivered", "rejected", "dropped", "disabled", "invalid"]
+
+
+class Response:
+    """The API's answer to a delivered message.
+
+    Attributes:
+        status_code: HTTP status, a 2xx.
+        body: The JSON value of the body, `{"result": true, "message": …}` as a rule; None when it held none.
+    """
+
+    __slots__ = ("body", "status_code")
+
+    def __init__(self, status_code: int, body: Any) -> None:
+        self.status_code = status_code
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status_code}>"
+
+    def json(self) -> Any:
+        """Return `body`, as the response of 1.0.x did."""
+        return self.body
+
+
+class Outcome:
+    """What became of a message.
+
+    Attributes:
+        is_final: Whether that has been reported too; until then `flush` and `wait` go on waiting.
+    """
+
+    __slots__ = ("error", "is_final", "response", "status")
+
+    def __init__(
+        self,
+        status: Status,
+        error: TrackError | None = None,
+        response: Response | None = None,
+        *,
+        is_final: bool = True,
+    ) -> None:
+        self.status = status
+        self.error = error
+        self.response = response
+        self.is_final = is_final
+
+
+class Receipt:
+    """What a call gives back: true when the message was accepted, and a live view of what becomes of it.
+
+    Unpacks as `(ok, message)`, what calls of 1.0.x returned.
+
+    Example:
+        >>> receipt = track.event(user_id="u1", event="Order Placed")
+        >>> receipt.status
+        'queued'
+    """
+
+    __slots__ = ("_message", "_queue", "_refusal")
+
+    def __init__(self, message: Message | None, queue: Queue | None = None, refusal: Outcome | None = None) -> None:
+        self._message = message
+        self._queue = queue
+        self._refusal = refusal
+
+    def __bool__(self) -> bool:
+        return self._refusal is None
+
+    def __iter__(self) -> Iterator[object]:
+        return iter((bool(self), self.message))
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.status}>"
+
+    @property
+    def status(self) -> Status:
+        """Where the message is: `"queued"` until its one final state.
+
+        `"delivered"`: the API took it. `"rejected"`: the API refused it. `"dropped"`: it was given up, or there was no
+        room. `"disabled"`: `enabled` is False. `"invalid"`: it cannot be sent.
+        """
+        outcome = self._outcome()
+        return "queued" if outcome is None else outcome.status
+
+    @property
+    def message(self) -> QueueMessage | None:
+        """`{"path": …, "body": …}` as it is sent; None when the arguments made no message."""
+        if self._message is None:
+            return None
+        from ._messages import wire  # noqa: PLC0415 - brings httpx and attrs, wanted only when asked for
+
+        return wire(self._message)
+
+    @property
+    def response(self) -> Response | None:
+        """The API's answer, once the message is delivered."""
+        outcome = self._outcome()
+        return None if outcome is None else outcome.response
+
+    @property
+    def error(self) -> TrackError | None:
+        """Why the message was not accepted or not delivered."""
+        outcome = self._outcome()
+        return None if outcome is None else outcome.error
+
+    def wait(self, timeout: float | None = None) -> Receipt:
+        """Block until the message is delivered, or reported as lost.
+
+        Args:
+            timeout: Seconds to wait at most; None waits as long as it takes.
+
+        Returns:
+            This receipt; its `status` is `"queued"` when the time was up first, or when called in a thread of the SDK.
+        """
+        if self._queue is not None and self._message is not None and self._refusal is None:
+            self._queue.wait_for(self._message, timeout)
+        return self
+
+    def _outcome(self) -> Outcome | None:
+        if self._refusal is not None:
+            return self._refusal
+        return None if self._message is None else self._message.outcome

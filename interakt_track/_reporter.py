@@ -1,0 +1,130 @@
+"""Failure reports: `on_error`, called once per message in a thread of its own, so that it never stops sending."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from time import monotonic
+
+from ._logs import Quiet
+from ._threads import as_own_thread, is_own_thread, start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._errors import QueueMessage, TrackError
+    from ._settings import OnError
+
+LINGER = 5.0  # seconds the thread stays for the next report
+
+
+class Report:
+    """One failure to tell, and what to do once it has been told."""
+
+    __slots__ = ("confirm", "error", "queue_msg")
+
+    def __init__(self, error: TrackError, queue_msg: QueueMessage, confirm: Callable[[], None]) -> None:
+        self.error = error
+        self.queue_msg = queue_msg
+        self.confirm = confirm
+
+
+class Reporter:
+    """Tells the application's `on_error` and the log about messages that were not delivered."""
+
+    def __init__(self) -> None:
+        self.on_error: OnError | None = None
+        self.is_telling = False  # whether `on_error` runs in any thread; read without the lock
+        self._quiet = Quiet()
+        self._lock = threading.RLock()  # guards all below
+        self._changed = threading.Condition(self._lock)
+        self._waiting: deque[Report] = deque()
+        self._has_thread = False
+        self._running = 0
+        self._callback = threading.local()
+
+    def is_in_callback(self) -> bool:
+        """Tell whether the calling thread is inside `on_error`: what it queues and loses is logged, not reported."""
+        return getattr(self._callback, "is_running", False)
+
+    def report(self, error: TrackError, queue_msg: QueueMessage, confirm: Callable[[], None]) -> None:
+        """Report a failure once, without waiting for it.
+
+        Args:
+            error: What happened.
+            queue_msg: What would have been sent.
+            confirm: Called when the report is over, also when it raised.
+        """
+        self.log(error)
+        if self.on_error is None:
+            confirm()
+            return
+        with self._lock:
+            self._waiting.append(Report(error, queue_msg, confirm))
+            self._changed.notify_all()
+            needs_thread, self._has_thread = not self._has_thread, True
+        if needs_thread and not start_thread("on-error", self._run):
+            with self._lock:
+                self._has_thread = False
+
+    def log(self, error: TrackError) -> None:
+        """Log a failure, without its payload: one line a minute per kind."""
+        self._quiet.warn(type(error).__name__, f"a message was not delivered: {error}")
+
+    def drain(self, deadline: float) -> bool:
+        """Wait until everything reported so far has been told; tell it here where no thread does.
+
+        Args:
+            deadline: When to stop, in `time.monotonic()` seconds.
+
+        Returns:
+            Whether all has been told.
+        """
+        if is_own_thread():
+            return False
+        with self._lock:
+            while self._waiting or self._running:
+                left = deadline - monotonic()
+                if self._waiting and not self._has_thread:
+                    with as_own_thread():
+                        self._tell_next()
+                elif left <= 0:
+                    return False
+                else:
+                    self._changed.wait(left)
+        return True
+
+    def _run(self) -> None:
+        with self._lock:
+            while self._waiting or self._changed.wait(LINGER):
+                while self._waiting:
+                    self._tell_next()
+            self._has_thread = False
+
+    def _tell_next(self) -> None:
+        """Tell the first report; called with the lock held, which is released while the application's code runs."""
+        report = self._waiting.popleft()
+        self._running += 1
+        self.is_telling = True
+        self._lock.release()
+        try:
+            self._tell(report)
+        finally:
+            self._lock.acquire()
+            self._running -= 1
+            self.is_telling = self._running > 0
+            self._changed.notify_all()
+
+    def _tell(self, report: Report) -> None:
+        on_error = self.on_error
+        self._callback.is_running = True
+        try:
+            if on_error is not None:
+                on_error(report.error, report.queue_msg)
+        except Exception:
+            self._quiet.warn("on_error", "on_error raised; sending goes on", is_error=True, exc_info=True)
+        finally:
+            self._callback.is_running = False
+            report.confirm()
+

@@ -1,0 +1,68 @@
+"""A message to a request: sends through the generated client, and maps what goes wrong to our errors."""
+
+from __future__ import annotations
+
+from . import _lifecycle
+from ._messages import USER, request_model
+from ._receipt import Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from interakt_track_client import AuthenticatedClient
+
+    from ._account import Account
+    from ._messages import Message
+
+MAX_CLIENTS = 4  # accounts whose connections one thread keeps open; a host of many tenants has few at a time
+
+
+class Sender:
+    """Sends messages one at a time, over connections of its own; one per thread.
+
+    A shared httpx client opened a connection for nearly every request under 32 threads; one per thread opens one each.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[Account, AuthenticatedClient] = {}
+
+    def send(self, message: Message, *, timeout: float, with_call_time: bool) -> Response:
+        """Make one request.
+
+        Args:
+            message: What to send; its account says where and with which key.
+            timeout: Seconds the attempt may take, whatever the server does.
+            with_call_time: Whether an event without a time of its own carries the time of its call.
+
+        Raises:
+            DeliveryError: The API did not take the message.
+        """
+        with _lifecycle.IMPORT_LOCK:
+            from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - on the first send
+
+            from ._http import attempt, build_client, delivery_error  # noqa: PLC0415 - on the first send
+
+        account = message.account
+        client = self._clients.get(account)
+        if client is None:
+            self._make_room()
+            client = self._clients[account] = build_client(account.host, account.write_key, timeout=timeout)
+        create = create_user if message.kind == USER else create_event
+        with attempt(timeout=timeout) as current:
+            try:
+                create.sync_detailed(client=client, body=request_model(message, with_call_time=with_call_time))
+            except Exception as exc:
+                # The API took it, and only its answer is odd: sending it again would be the mistake.
+                if not current.is_delivered:
+                    raise delivery_error(exc) from exc
+            return Response(current.status_code or 0, current.answer)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.get_httpx_client().close()
+        self._clients.clear()
+
+    def _make_room(self) -> None:
+        if len(self._clients) >= MAX_CLIENTS:
+            oldest = next(iter(self._clients))
+            self._clients.pop(oldest).get_httpx_client().close()

@@ -1,0 +1,82 @@
+"""The account of every message a client was given."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Stats:
+    """A frozen record of what became of a client's messages.
+
+    `queued == delivered + rejected + dropped + waiting + in_flight`, in messages; merged ones each count.
+
+    Attributes:
+        queued: Messages accepted since the client, or the forked process, began.
+        delivered: The API took them.
+        rejected: The API refused them for good; each was reported once.
+        dropped: Given up for a reason that was reported once: no answer after all retries, or no time left.
+        waiting: Waiting for their turn, retries included.
+        in_flight: In a request that is under way.
+        retried: Attempts after the first.
+        merged: Messages that went out in another one's request.
+        refused: Calls that were not accepted, by reason: `"queue_full"`, `"before_send"`, `"invalid"`, `"disabled"`.
+    """
+
+    __slots__ = (
+        "delivered",
+        "dropped",
+        "in_flight",
+        "merged",
+        "queued",
+        "refused",
+        "rejected",
+        "retried",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        *,
+        queued: int,
+        delivered: int,
+        rejected: int,
+        dropped: int,
+        waiting: int,
+        in_flight: int,
+        retried: int,
+        merged: int,
+        refused: Mapping[str, int],
+    ) -> None:
+        values = locals()
+        for name in self.__slots__:
+            object.__setattr__(self, name, values[name])
+
+    queued: int
+    delivered: int
+    rejected: int
+    dropped: int
+    waiting: int
+    in_flight: int
+    retried: int
+    merged: int
+    refused: Mapping[str, int]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("stats are a frozen record; call stats() again for newer ones")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stats):
+            return NotImplemented
+        return self.as_dict() == other.as_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # it holds a mapping, as an unhashable record does
+
+    def __repr__(self) -> str:
+        return f"Stats({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the numbers by name, for logs and metrics."""
+        order = ("queued", "delivered", "rejected", "dropped", "waiting", "in_flight", "retried", "merged", "refused")
+        return {name: getattr(self, name) for name in order}

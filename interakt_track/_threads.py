@@ -1,0 +1,51 @@
+"""The SDK's own threads: daemons, named, and known as ours."""
+
+from __future__ import annotations
+
+import threading
+
+from ._logs import Quiet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_own = threading.local()
+_quiet = Quiet()
+
+
+def start_thread(name: str, run: Callable[[], None]) -> bool:
+    """Run a function in a daemon thread of the SDK.
+
+    Returns:
+        False where no thread can be started: at interpreter shutdown (Python 3.12+), or where the system or the host
+        (a sandbox, uWSGI without threads) refuses one. The caller's work then has to be done in a thread that exists.
+    """
+    thread = threading.Thread(target=_run_as_own, args=(run,), name=f"interakt-track-{name}", daemon=True)
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        if "shutdown" not in str(error):
+            _quiet.warn("thread", "no thread can be started here; messages are sent by flush, shutdown and exit")
+        return False
+    return True
+
+
+def is_own_thread() -> bool:
+    """Tell whether the calling thread works for the SDK: waiting for the SDK in it would wait for ever."""
+    return getattr(_own, "depth", 0) > 0
+
+
+class as_own_thread:  # noqa: N801 - used as a verb in a with statement
+    """Marks the calling thread as working for the SDK, where none of ours can be started."""
+
+    def __enter__(self) -> None:
+        _own.depth = getattr(_own, "depth", 0) + 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        _own.depth -= 1
+
+
+def _run_as_own(run: Callable[[], None]) -> None:
+    with as_own_thread():
+        run()

@@ -1,0 +1,198 @@
+"""The threads: take a unit, send it, and settle it or give it back."""
+
+from __future__ import annotations
+
+import threading
+from copy import copy
+from functools import partial
+from itertools import chain
+from random import random
+from time import monotonic, time
+
+from ._errors import APIError, AuthenticationError, DeliveryError, RateLimitError, RejectedError
+from ._logs import Quiet, logger
+from ._messages import LOG, RAISE, REPORT, masked_identity, wire
+from ._receipt import Outcome
+from ._retry import retry_delay
+from ._threads import as_own_thread, start_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from ._messages import Message
+    from ._order import Epoch, Unit
+    from ._queue import Queue
+    from ._receipt import Response, Status
+    from ._reporter import Reporter
+    from ._settings import Settings
+
+    class Sends(Protocol):
+        """What a worker needs of a sender."""
+
+        def send(self, message: Message, *, timeout: float, with_call_time: bool) -> Response | None:
+            """Make one request; raise a `DeliveryError` when the message was not delivered."""
+
+        def close(self) -> None:
+            """Close the connection."""
+
+
+DEBUG = 10  # logging.DEBUG, without the import
+LATE = 5.0  # seconds after its call from which on an event carries the time of the call
+
+
+class Workers:
+    """The threads of one client; started when work needs them, ended when they are idle.
+
+    Args:
+        queue: Where units come from.
+        reporter: Who is told of failures.
+        settings: The client's settings of this moment.
+        new_sender: Makes the sender of one thread.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        reporter: Reporter,
+        *,
+        settings: Settings,
+        new_sender: Callable[[], Sends],
+    ) -> None:
+        self.settings = settings
+        self._queue = queue
+        self._reporter = reporter
+        self._new_sender = new_sender
+        self._lock = threading.RLock()  # guards _alive and _started
+        self._alive = 0
+        self._started = 0
+        self._quiet = Quiet()
+
+    def start_one(self) -> bool:
+        """Start one more thread unless there are enough; False when there is none and none can be started."""
+        with self._lock:
+            if self._alive >= self.settings.max_workers:
+                return True
+            self._alive += 1
+            self._started += 1
+            name = f"worker-{self._started}"
+        if start_thread(name, self._run):
+            return True
+        with self._lock:
+            self._alive -= 1
+            return self._alive > 0
+
+    def has_threads(self) -> bool:
+        """Tell whether a thread is there to send."""
+        return self._alive > 0
+
+    def help_out(self, until: Callable[[], bool], *, deadline: float) -> None:
+        """Send in the calling thread, where none can be started.
+
+        Args:
+            until: When to stop.
+            deadline: When to stop all the same, in `time.monotonic()` seconds.
+        """
+        sender = self._new_sender()
+        try:
+            with as_own_thread():
+                while (unit := self._queue.take(until=until, deadline=deadline)) is not None:
+                    self._attempt(unit, sender, time_left=deadline - monotonic())
+        finally:
+            sender.close()
+
+    def abandon(self, error: DeliveryError) -> int:
+        """Give up everything that is not settled, and report it; return how many messages that were."""
+        ended = self._queue.abandon(lambda message: Outcome("dropped", copy(error), is_final=False))
+        for message, epoch in ended:
+            self._report(message, epoch)
+        return len(ended)
+
+    def _run(self) -> None:
+        sender = self._new_sender()
+        try:
+            while (unit := self._queue.take()) is not None:
+                self._attempt(unit, sender)
+        finally:
+            with self._lock:
+                self._alive -= 1
+            sender.close()
+            if not self._queue.is_settled():
+                self.start_one()  # a message came between the last look and the count above
+
+    def _attempt(self, unit: Unit, sender: Sends, *, time_left: float = float("inf")) -> None:
+        """Make one request, and settle the unit or give it back, before anything else is taken."""
+        account = unit.lane.account
+        message = unit.current
+        timeout = min(self.settings.timeout, max(time_left, 0.001))
+        try:
+            response = sender.send(message, timeout=timeout, with_call_time=time() - message.called_at > LATE)
+        except DeliveryError as error:
+            self._log_attempt(unit, error)
+            self._fail(unit, error)
+        except Exception as error:
+            # A defect of ours must cost one message, told as every other loss, and not the thread.
+            self._quiet.warn("defect", "sending failed in an unexpected way", is_error=True, exc_info=True)
+            account.settle(monotonic(), is_accepted=False)
+            self._give_up(unit, DeliveryError(f"sending failed in an unexpected way: {type(error).__name__}"))
+        else:
+            self._log_attempt(unit, None)
+            account.settle(monotonic(), is_accepted=True)
+            self._queue.deliver(unit, response)
+
+    def _fail(self, unit: Unit, error: DeliveryError) -> None:
+        """Decide what a failed attempt means: wait, take apart, try again, or give up."""
+        is_refusal = isinstance(error, RateLimitError)
+        now = monotonic()
+        if isinstance(error, RateLimitError):
+            if unit.lane.account.refuse(now, unit.started, error.retry_after, random()):
+                self._quiet.warn("rate-limit", "the API refuses more requests for now (429); sending pauses")
+        else:
+            unit.lane.account.settle(now, is_accepted=isinstance(error, APIError))
+        if is_refusal and unit.current.told_by != RAISE:
+            unit.free_attempts += 1
+            self._queue.give_back(unit, 0.0, is_retry=True)
+            return
+        if len(unit.messages) > 1 and not unit.is_apart and isinstance(error, RejectedError):
+            self._queue.take_apart(unit)
+            return
+        retries = unit.attempts - 1 - unit.free_attempts
+        delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=random())
+        if delay is None:
+            self._give_up(unit, error)
+        else:
+            self._queue.give_back(unit, delay, is_retry=True)
+
+    def _give_up(self, unit: Unit, error: DeliveryError) -> None:
+        status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
+        error.attempts = unit.attempts
+        errors = chain([error], iter(lambda: copy(error), None))  # each message has its own, with its own body
+        epoch = unit.epoch
+        for message in self._queue.settle(unit, lambda _: Outcome(status, next(errors), is_final=False)):
+            self._report(message, epoch)
+
+    def _report(self, message: Message, epoch: Epoch) -> None:
+        """Tell of a lost message where its call said; it is settled for those who wait when that is done."""
+        outcome = message.outcome
+        error = outcome.error
+        error.queue_msg = wire(message)
+        confirm = partial(self._queue.confirm, epoch, outcome)
+        if message.told_by == REPORT:
+            self._reporter.report(error, error.queue_msg, confirm)
+            return
+        if message.told_by == LOG:
+            self._reporter.log(error)
+        confirm()
+
+    def _log_attempt(self, unit: Unit, error: DeliveryError | None) -> None:
+        log = logger()
+        if log.isEnabledFor(DEBUG):
+            log.debug(
+                "POST %s %s %s attempt=%d %.3fs",
+                unit.current.kind,
+                masked_identity(unit.current),
+                "delivered" if error is None else error,
+                unit.attempts,
+                monotonic() - unit.started,
+            )
