@@ -397,6 +397,7 @@ class Client:
         return self._refuse(None, "invalid", Outcome("invalid", error))
 
     def _report_invalid(self, error: InvalidMessageError, message: Message | None) -> None:
+        self._quiet.warn("invalid", f"bad input, and strict is False: {error}")
         self._reporter.report(error, wire(message) if message else {"path": "", "body": {}}, lambda: None)
 
     def _refuse(self, message: Message | None, reason: str, outcome: Outcome) -> Receipt:

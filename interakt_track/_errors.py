@@ -136,7 +136,7 @@ def api_error(
     status_code: int, message: str, status: object = None, *, retry_after: float | None = None
 ) -> APIError:
     """Return the member of the tree that an answer's status code stands for."""
-    kind = RejectedError
+    kind: type[APIError] = RejectedError
     if status_code in (401, 403):
         kind = AuthenticationError
     elif status_code == 429:

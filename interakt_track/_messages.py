@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-import sys
 from collections.abc import Mapping
 from time import time
 
+from ._arguments import (
+    parse_created_at,
+    parse_event,
+    parse_flag,
+    parse_phone_arguments,
+    parse_tags,
+    parse_user_id,
+)
 from ._errors import InvalidMessageError
 from ._lifecycle import IMPORT_LOCK
-from ._phone import parse_phone
-from ._traits import (
-    MAX_BODY_BYTES,
-    MAX_DIGITS,
-    check_text,
-    encode,
-    integer,
-    is_too_long,
-    show_path,
-    snapshot,
-    timestamp,
-    type_name,
-)
+from ._traits import MAX_BODY_BYTES, encode, show_path, snapshot, timestamp, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +43,6 @@ RAISE: Final = 2  # by the call that waits for it
 _NO_PHONE: Final = (None, None)
 _FRAME = 200  # bytes; all field names, their punctuation, a phone, a time and a flag come to fewer
 _SURELY_SMALL = 50_000  # characters; three texts this long, escaped, are still a message of less than MAX_BODY_BYTES
-_ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)  # fromisoformat alone takes week dates and days, too
 
 
 class Message:
@@ -64,7 +57,6 @@ class Message:
         account: Host and key of the call; None only as long as the client is still looking for a key.
         told_by: How a failure is told: `REPORT`, `LOG` or `RAISE`; the client sets it before queueing.
         outcome: None until the message is settled; the queue sets it, once.
-        told_by: How its failure is told: to `on_error`, by the log only, or by raising in the call. The client sets it.
     """
 
     __slots__ = (
@@ -99,7 +91,6 @@ class Message:
     account: Account
     told_by: int
     outcome: Outcome | None
-    told_by: ToldBy
 
     def __init__(
         self,
@@ -128,7 +119,6 @@ class Message:
         self.account = account  # type: ignore[assignment]  # None only until the client has set it, before queueing
         self.told_by = REPORT
         self.outcome = None
-        self.told_by = REPORT
 
         if user_id is None and self.phone_number is None:
             raise InvalidMessageError("user_id and phone_number are both missing; one of them has to say who it is")
@@ -176,13 +166,13 @@ def user_message(
     called_at = time()
     return Message(
         USER,
-        user_id if type(user_id) is str and user_id >= "!" and user_id.isascii() else _parse_user_id(user_id),
-        _NO_PHONE if phone_number is None else _parse_phone(phone_number, country_code, default_country_code),
+        user_id if type(user_id) is str and user_id >= "!" and user_id.isascii() else parse_user_id(user_id),
+        _NO_PHONE if phone_number is None else parse_phone_arguments(phone_number, country_code, default_country_code),
         None,
         snapshot(traits, problems),
-        None if tags is None else _parse_tags(tags),
-        None if created_at is None else _parse_created_at(created_at),
-        None if add_to_sales_cycle is None else _parse_flag(add_to_sales_cycle),
+        None if tags is None else parse_tags(tags),
+        None if created_at is None else parse_created_at(created_at),
+        None if add_to_sales_cycle is None else parse_flag("add_to_sales_cycle", add_to_sales_cycle),
         called_at,
         account,
         priority,
@@ -207,12 +197,12 @@ def event_message(
     # Text from "!" on, the first visible character, is neither empty nor blank: the usual case, without a call.
     return Message(
         EVENT,
-        user_id if type(user_id) is str and user_id >= "!" and user_id.isascii() else _parse_user_id(user_id),
-        _NO_PHONE if phone_number is None else _parse_phone(phone_number, country_code, default_country_code),
-        event if type(event) is str and event >= "!" and event.isascii() else _parse_event(event),
+        user_id if type(user_id) is str and user_id >= "!" and user_id.isascii() else parse_user_id(user_id),
+        _NO_PHONE if phone_number is None else parse_phone_arguments(phone_number, country_code, default_country_code),
+        event if type(event) is str and event >= "!" and event.isascii() else parse_event(event),
         snapshot(traits, problems),
         None,
-        None if created_at is None else _parse_created_at(created_at),
+        None if created_at is None else parse_created_at(created_at),
         None,
         called_at,
         account,
@@ -260,29 +250,31 @@ def request_model(message: Message, *, with_call_time: bool = False) -> UserRequ
 def wire(message: Message, *, with_call_time: bool = False) -> QueueMessage:
     """Return the API's path and a new JSON body of a message; the argument is that of `request_model`."""
     with IMPORT_LOCK:
-        from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - brings httpx and attrs
+        from interakt_track_client import models  # noqa: PLC0415 - brings attrs and httpx, wanted where one looks
+        from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - as above
 
-    operation = create_user if message.kind == USER else create_event
-    request = operation._get_kwargs(body=request_model(message, with_call_time=with_call_time))  # type: ignore[arg-type]  # the kind decides both
+    model = request_model(message, with_call_time=with_call_time)
+    if isinstance(model, models.UserRequest):
+        request = create_user._get_kwargs(body=model)
+    else:
+        request = create_event._get_kwargs(body=model)
     return {"path": request["url"], "body": request["json"]}
 
 
 def message_from_body(
-    message: Message, body: object, *, default_country_code: str | None = None, problems: Problems = None
+    message: Message, body: object, *, default_country_code: str = "+91", problems: Problems = None
 ) -> Message:
     """Return the message of the same call with another body, checked as a call's arguments are.
 
     Args:
-        body: What `before_send` made of the body; its fields as on the wire.
-        default_country_code: For a phone number without a country code; None: the one the message had.
-        problems: As in `user_message`.
+        body: What `before_send` made of the body; its fields as on the wire. The rest is as in `user_message`.
 
     Raises:
         InvalidMessageError: The body is no mapping, has a field the API does not know, or cannot be sent.
     """
     with IMPORT_LOCK:
         from interakt_track_client import models  # noqa: PLC0415 - brings attrs and httpx, wanted with before_send only
-        from interakt_track_client.types import UNSET  # noqa: PLC0415 - as above
+        from interakt_track_client.types import UNSET, Unset  # noqa: PLC0415 - as above
 
     if not isinstance(body, Mapping):
         raise InvalidMessageError(f"the body is of type {type_name(body)}; it must be a mapping such as a dict")
@@ -294,31 +286,31 @@ def message_from_body(
     except Exception as exc:  # a generated parser lets through whatever its input raises
         raise InvalidMessageError("the body cannot be read; its traits must be a mapping such as a dict") from exc
     if request.additional_properties:
-        raise InvalidMessageError(
-            f"the body has {len(request.additional_properties)} fields that the API does not know"
-        )
+        unknown = ", ".join(sorted(str(name)[:40] for name in request.additional_properties))
+        raise InvalidMessageError(f"the body has fields that the API does not know: {unknown}")
 
     def given(field: str) -> object:
         value = getattr(request, field, UNSET)
         return None if value is UNSET else value
 
-    phone = given("country_code"), given("phone_number")
-    if given("full_phone_number") is not None:
-        if phone != _NO_PHONE:
+    country_code, phone_number, full = given("country_code"), given("phone_number"), given("full_phone_number")
+    if full is not None:
+        if phone_number is not None:
             raise InvalidMessageError("the body has a phone number both in one piece and in two")
-        phone = None, f"+{given('full_phone_number')}"
-    if phone != (message.country_code, message.phone_number):  # those were checked; again might strip a second prefix
-        phone = _parse_phone(phone[1], phone[0], default_country_code or message.country_code or "+91")
+        country_code, phone_number = None, f"+{full}"
+    phone: Phone = (message.country_code, message.phone_number)
+    if phone != (country_code, phone_number):  # what was checked is not checked again: it might lose a second prefix
+        phone = parse_phone_arguments(phone_number, country_code, default_country_code)
 
     return Message(
         message.kind,
-        _parse_user_id(given("user_id")),
+        parse_user_id(given("user_id")),
         phone,
-        None if message.kind == USER else _parse_event(given("event")),
-        snapshot(None if request.traits is UNSET else request.traits.additional_properties, problems),
-        _parse_tags(given("tags")),
-        _parse_created_at(given("created_at")),
-        _parse_flag(given("add_to_sales_cycle")),
+        None if message.kind == USER else parse_event(given("event")),
+        snapshot(None if isinstance(request.traits, Unset) else request.traits.additional_properties, problems),
+        parse_tags(given("tags")),
+        parse_created_at(given("created_at")),
+        parse_flag("add_to_sales_cycle", given("add_to_sales_cycle")),
         message.called_at,
         message.account,
         message.priority,
@@ -373,100 +365,6 @@ def _masked(text: str) -> str:
     tail = text[-2:]
     # A short id is not masked by hiding all but two; a line break in a log would start a line of its own.
     return f"***{tail}" if len(text) >= 8 and tail.isalnum() else "***"
-
-
-def _parse_user_id(user_id: object) -> str | None:
-    if user_id is None:
-        return None
-    if isinstance(user_id, str):
-        text = check_text(user_id, "user_id")
-        if text.isspace():
-            raise InvalidMessageError("user_id is blank; leave it out where there is none")
-        return text or None  # kept as it is, white space around it included: it is the key of an existing customer
-    number = integer(user_id)
-    if number is not None:
-        if is_too_long(number):
-            raise InvalidMessageError(f"user_id is an int of more than {MAX_DIGITS:,} digits")
-        return str(number)
-
-    from uuid import UUID  # noqa: PLC0415 - only where an id is neither text nor a number
-
-    if isinstance(user_id, UUID):
-        return UUID.__str__(user_id)
-    raise InvalidMessageError(f"user_id is of type {type_name(user_id)}; it must be text, an int or a UUID")
-
-
-def _parse_phone(
-    phone_number: object, country_code: object, default_country_code: str
-) -> tuple[str, str] | tuple[None, None]:
-    if phone_number is None or (isinstance(phone_number, str) and not phone_number):
-        return _NO_PHONE
-    if "phonenumbers" not in sys.modules:
-        with IMPORT_LOCK:
-            import phonenumbers  # noqa: F401, PLC0415 - the first phone number of the process pays its 40 ms
-    return parse_phone(phone_number, country_code, default_country_code)
-
-
-def _parse_event(event: object) -> str:
-    if event is None:
-        raise InvalidMessageError("event is missing; it is the name of what happened")
-    if not isinstance(event, str):
-        raise InvalidMessageError(f"event is of type {type_name(event)}; it must be text, the name of what happened")
-    text = check_text(event, "event")
-    if not text or text.isspace():
-        raise InvalidMessageError("event is empty; it is the name of what happened")
-    return text
-
-
-def _parse_tags(tags: object) -> tuple[str, ...] | None:
-    if tags is None:
-        return None
-    if isinstance(tags, str):
-        raise InvalidMessageError("tags is a single text; use a list, as in tags=['vip']")
-    if not isinstance(tags, (list, tuple, set, frozenset)):
-        raise InvalidMessageError(f"tags is of type {type_name(tags)}; it must be a list of texts")
-    texts = []
-    for index, tag in enumerate(tags):
-        where = "a tag" if isinstance(tags, (set, frozenset)) else f"tags[{index}]"
-        if not isinstance(tag, str):
-            raise InvalidMessageError(f"{where} is of type {type_name(tag)}; tags must be texts")
-        text = check_text(tag, where)
-        if not text or text.isspace():
-            raise InvalidMessageError(f"{where} is empty")
-        texts.append(text)
-    if isinstance(tags, (set, frozenset)):
-        texts.sort()
-    return tuple(texts) or None  # none to add is the same as none given
-
-
-def _parse_created_at(created_at: object) -> str | None:
-    if created_at is None:
-        return None
-
-    from datetime import datetime  # noqa: PLC0415 - only where a call has a time
-
-    if isinstance(created_at, datetime):
-        return timestamp(created_at, "created_at")
-    if not isinstance(created_at, str):
-        raise InvalidMessageError(
-            f"created_at is of type {type_name(created_at)}; it must be a datetime, or ISO 8601 text"
-        )
-    text = str.__str__(created_at).strip()
-    try:
-        moment = datetime.fromisoformat(text) if _ISO_8601.match(text) else None
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise InvalidMessageError(
-            "created_at is not an ISO 8601 date and time, such as '2025-03-27T13:26:52.926Z' or with '+05:30' for the Z"
-        )
-    return timestamp(moment, "created_at")
-
-
-def _parse_flag(flag: object) -> bool | None:
-    if flag is None or isinstance(flag, bool):
-        return flag
-    raise InvalidMessageError(f"add_to_sales_cycle is of type {type_name(flag)}; it must be True or False")
 
 
 def _call_time(message: Message) -> str:

@@ -18,8 +18,6 @@ from ._messages import RAISE, USER, merge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ._account import Account
     from ._ledger import Epoch
     from ._messages import Message
@@ -179,11 +177,18 @@ class Lane:
         self.ready -= 1
         return unit
 
-    def unfinished(self) -> Iterator[Unit]:
-        """Yield the units that nothing blocks and that are not in flight, for a queue that gives them up."""
+    def take_any(self) -> Unit | None:
+        """Return a unit that nothing blocks and that is not in flight, for a queue that gives all of them up."""
         for priority, waiting in enumerate(self._ready):
-            yield from (unit for unit in tuple(waiting) if unit.state == READY and unit.priority == priority)
-        yield from (unit for _, _, unit in tuple(self._delayed) if unit.state == DELAYED)
+            while waiting:
+                unit = waiting.popleft()
+                if unit.state == READY and unit.priority == priority:
+                    return unit
+        while self._delayed:
+            unit = heappop(self._delayed)[2]
+            if unit.state == DELAYED:
+                return unit
+        return None
 
     def _melt(
         self,

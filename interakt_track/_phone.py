@@ -23,7 +23,7 @@ _FLOAT_TAIL = re.compile(
 _EXTENSION = re.compile(r"(?:[#;,]|ext(?:n|ension)?\b|x)[\s.:=]*\d+#?", re.IGNORECASE)
 _MAX_DIGITS = 40  # far beyond any number; spares us turning a giant int into text
 
-# How a country code was written -> how it is sent. The default is here so that checking it does not import phonenumbers.
+# How a country code was written -> how it is sent; the default is here, so that it does not cost the import.
 _country_codes: dict[str, str] = {"+91": "+91"}
 # Country code as sent -> whether digits are a national number that phonenumbers would send unchanged.
 _plain_matchers: dict[str, Callable[[str], object]] = {}
@@ -46,14 +46,15 @@ def parse_country_code(value: object) -> str:
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 3):  # E.164: at most three digits
         raise InvalidMessageError(
             "country_code is not a country calling code: it must be text such as '+91' or '91', or an int such as 91"
-            + ("" if isinstance(value, str) or number is not None else f", not {type(value).__name__}")
+            + ("" if isinstance(value, str) or number is not None else f", not {type_name(value)}")
         )
-    import phonenumbers
+    import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first phone number only
 
     if digits.startswith("0") or phonenumbers.region_code_for_country_code(int(digits)) == "ZZ":
         raise InvalidMessageError(f"country_code: no country has the calling code +{digits}")
     code = f"+{digits}"
-    _country_codes[text] = code  # at most a few hundred different texts get here, all short: no eviction needed
+    if text in (code, digits):  # and not each way of putting spaces around it
+        _country_codes[text] = code
     return code
 
 
@@ -74,14 +75,17 @@ def parse_phone(phone_number: object, country_code: object, default_country_code
     else:
         code, is_explicit = parse_country_code(country_code), True
     if type(phone_number) is str:
-        matcher = _plain_matchers.get(code)
-        if matcher is not None and matcher(phone_number):
-            return code, phone_number
+        is_plain = _plain_matchers.get(code)
+        if is_plain is not None:
+            if is_plain(phone_number):
+                return code, phone_number
+            if phone_number.startswith(code) and is_plain(national := phone_number[len(code) :]):
+                return code, national
     return _parse_with_phonenumbers(phone_number, code, is_explicit=is_explicit)
 
 
 def _parse_with_phonenumbers(phone_number: object, code: str, *, is_explicit: bool) -> tuple[str, str]:
-    import phonenumbers
+    import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first phone number only
 
     if isinstance(phone_number, phonenumbers.PhoneNumber):
         parsed = phone_number
@@ -102,7 +106,7 @@ def _parse_with_phonenumbers(phone_number: object, code: str, *, is_explicit: bo
 
 
 def _parse_text(dialled: str, code: str) -> phonenumbers.PhoneNumber:
-    import phonenumbers
+    import phonenumbers  # noqa: PLC0415 - loaded by the callers
 
     region = phonenumbers.region_code_for_country_code(int(code))
     if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY and not dialled.startswith("+"):
@@ -121,7 +125,7 @@ def _parse_text(dialled: str, code: str) -> phonenumbers.PhoneNumber:
 
 
 def _check_is_possible(parsed: phonenumbers.PhoneNumber, code: str, length: int) -> None:
-    import phonenumbers
+    import phonenumbers  # noqa: PLC0415 - loaded by the callers
 
     results = phonenumbers.ValidationResult
     result = phonenumbers.is_possible_number_with_reason(parsed)
@@ -143,7 +147,7 @@ def _dialled(phone_number: object) -> str:
         number = integer(phone_number)
         if number is None:
             raise InvalidMessageError(
-                f"phone_number is of type {type(phone_number).__name__}; it must be text, an int or a PhoneNumber"
+                f"phone_number is of type {type_name(phone_number)}; it must be text, an int or a PhoneNumber"
             )
         if number < 0:
             raise InvalidMessageError("phone_number is negative")
@@ -203,13 +207,13 @@ def _plain_matcher(code: int) -> Callable[[str], object]:
     That is so when the length is possible, neither an international nor a national prefix could be meant, and a start
     that looks like the country code belongs to the number. phonenumbers' own patterns decide each of these.
     """
-    import phonenumbers
+    import phonenumbers  # noqa: PLC0415 - loaded by the callers
 
     region = phonenumbers.region_code_for_country_code(code)
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
-    if metadata is None:
+    rules = None if metadata is None else metadata.general_desc
+    if metadata is None or rules is None:  # +800 and its like, of no region
         return lambda digits: None
-    rules = metadata.general_desc
     prefixes = [prefix for prefix in (metadata.international_prefix, metadata.national_prefix_for_parsing) if prefix]
     lengths = "|".join(rf"\d{{{length}}}" for length in rules.possible_length)
     return re.compile(

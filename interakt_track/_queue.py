@@ -15,13 +15,13 @@ from collections import deque
 from time import monotonic, time
 
 from ._ledger import Ledger, Mark
-from ._order import DONE, IN_FLIGHT, Lane
+from ._order import IN_FLIGHT, Lane
 from ._receipt import Outcome
 from ._takers import LINGER, Takers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ._account import Account
     from ._ledger import Epoch
@@ -217,14 +217,13 @@ class Queue:
         ended: list[tuple[Message, Epoch]] = []
         with self._lock:
             self._release_all()
-            while units := [*self._in_flight_units, *self._waiting_units()]:
-                for unit in units:
-                    if unit.state == DONE or not (unit.state == IN_FLIGHT or self._drop_withdrawn(unit)):
-                        continue
-                    self._in_flight_units.discard(unit)
-                    self._end(unit, unit.messages, outcome_of)
-                    ended += [(message, unit.epoch) for message in unit.messages]
-                    self._close(unit)
+            for unit in tuple(self._in_flight_units):
+                self._in_flight_units.discard(unit)
+                ended += self._abandon(unit, outcome_of)
+            for lane in tuple(self._lanes.values()):
+                while (waiting := lane.take_any()) is not None:
+                    if self._drop_withdrawn(waiting):
+                        ended += self._abandon(waiting, outcome_of)
             self._tell()
         return ended
 
@@ -366,9 +365,11 @@ class Queue:
             self._link(self._inbox.popleft(), now)
         self._released = 0
 
-    def _waiting_units(self) -> Iterator[Unit]:
-        for lane in tuple(self._lanes.values()):
-            yield from lane.unfinished()
+    def _abandon(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> list[tuple[Message, Epoch]]:
+        messages = unit.messages
+        self._end(unit, messages, outcome_of)
+        self._close(unit)
+        return [(message, unit.epoch) for message in messages]
 
     def _leave_flight(self, unit: Unit, *, is_retry: bool = False) -> None:
         self._in_flight_units.discard(unit)

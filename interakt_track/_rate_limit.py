@@ -126,7 +126,7 @@ class Pacer:
         """Return the requests a minute to spread evenly: the ration, or less where less was accepted."""
         if self._learned is None:
             return self.limit
-        learned = self._learned * GROWTH ** ((now - self._learned_at) / 60.0)
+        learned: float = self._learned * GROWTH ** ((now - self._learned_at) / 60.0)
         return learned if self.limit is None else min(learned, self.limit)
 
     def _pace_delay(self, now: float) -> float:

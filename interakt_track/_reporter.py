@@ -56,7 +56,6 @@ class Reporter:
             queue_msg: What would have been sent.
             confirm: Called when the report is over, also when it raised.
         """
-        self.log(error)
         if self.on_error is None:
             confirm()
             return

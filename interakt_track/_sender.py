@@ -39,7 +39,8 @@ class Sender:
         with _lifecycle.IMPORT_LOCK:
             from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - on the first send
 
-            from ._http import attempt, build_client, delivery_error  # noqa: PLC0415 - on the first send
+            from ._attempt import attempt  # noqa: PLC0415 - on the first send
+            from ._http import build_client, delivery_error  # noqa: PLC0415 - on the first send
 
         account = message.account
         client = self._clients.get(account)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
 
     T = TypeVar("T")
-    Plain: TypeAlias = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
+    Plain: TypeAlias = str | int | float | bool | list["Plain"] | dict[str, "Plain"] | None
     Path: TypeAlias = tuple[str | int, ...]
 
 MAX_BODY_BYTES = 1_048_576  # the API publishes no limit; a bigger record is a mistake, and would hold up the others
@@ -36,7 +36,7 @@ def _refuse(value: object) -> object:
 
 def _chunk_encoder() -> Callable[[object, int], Iterable[str]]:
     """Return what `JSONEncoder.encode` makes anew for each call, made once: it is a third of a small dict's time."""
-    make = json_encoder.c_make_encoder
+    make: Callable[..., Callable[[object, int], Iterable[str]]] | None = getattr(json_encoder, "c_make_encoder", None)
     if make is None:  # no C accelerator, as on PyPy
         encode_whole = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
         return lambda value, level: (encode_whole(value),)
@@ -102,7 +102,7 @@ def integer(value: object) -> int | None:
         return None
     try:
         return int.__int__(index(value))
-    except Exception:  # the caller's own class; the error that follows says the type does not do
+    except Exception:  # noqa: BLE001 - the caller's own class may raise anything; what follows says its type won't do
         return None  # an array, say: it has the method, and no int to give
 
 
@@ -159,9 +159,9 @@ def _explained_snapshot(traits: object, problems: list[InvalidMessageError] | No
     sizes: dict[str, int] = {}
     for key, value in _items(traits, ()):
         room = conversion.room
+        name = ""
         try:
             name = conversion.key(key, plain, ())
-            sizes[name] = 0
             plain[name] = conversion.plain(value, (name,))
         except _OversizeError:
             sizes[name] = room - conversion.room
@@ -215,28 +215,27 @@ class _Conversion:
 
     def plain(self, value: object, path: Path) -> Plain:
         """Return a value as JSON can hold it, or raise naming its path."""
+        self._take(2)  # a digit and a comma: no value is shorter, so nothing that fits is ever refused
+        if value is None or type(value) is bool or (type(value) is int and not is_too_long(value)):
+            return value
         if isinstance(value, Enum):
             return self.plain(_read(lambda: value.value, path), path)
         if isinstance(value, str):
             text = str.__str__(value)
-            self._take(len(text) + 2)
+            self._take(len(text))
             return text if _is_encodable(text) else check_text(text, show_path(path))
-        if value is None or isinstance(value, bool):
-            self._take(4)
-            return value
-        if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        if isinstance(value, (dict, list, tuple, set, frozenset, Mapping)):
             return self._container(value, path)
-        self._take(1)
         number = integer(value)
         if number is not None:
             if is_too_long(number):
                 raise InvalidMessageError(f"{show_path(path)} is an int of more than {MAX_DIGITS:,} digits")
             return number
         if isinstance(value, float):
-            number_ = _read(lambda: float(value), path)
-            if not isfinite(number_):
+            double = _read(lambda: float(value), path)
+            if not isfinite(double):
                 raise InvalidMessageError(f"{show_path(path)} is NaN or infinite, which JSON cannot express")
-            return number_
+            return double
         return self._odd(value, path)
 
     def _take(self, size: int) -> None:
@@ -249,7 +248,6 @@ class _Conversion:
             raise InvalidMessageError(f"{show_path(path)} holds itself; a cycle cannot be sent")
         if len(path) > MAX_DEPTH:
             raise InvalidMessageError(f"{show_path(path)} is nested more than {MAX_DEPTH} deep")
-        self._take(2)
         self._open.add(id(value))
         try:
             if isinstance(value, Mapping):

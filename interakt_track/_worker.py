@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from copy import copy
 from functools import partial
-from itertools import chain
 from random import random
 from time import monotonic, time
 
 from ._errors import APIError, AuthenticationError, DeliveryError, RateLimitError, RejectedError
 from ._logs import Quiet, logger
-from ._messages import LOG, RAISE, REPORT, masked_identity, wire
+from ._messages import RAISE, REPORT, masked_identity, wire
 from ._receipt import Outcome
 from ._retry import retry_delay
 from ._threads import as_own_thread, start_thread
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from ._ledger import Epoch
     from ._messages import Message
-    from ._order import Epoch, Unit
+    from ._order import Unit
     from ._queue import Queue
     from ._receipt import Response, Status
     from ._reporter import Reporter
@@ -104,9 +104,9 @@ class Workers:
 
     def abandon(self, error: DeliveryError) -> int:
         """Give up everything that is not settled, and report it; return how many messages that were."""
-        ended = self._queue.abandon(lambda message: Outcome("dropped", copy(error), is_final=False))
+        ended = self._queue.abandon(lambda _: Outcome("dropped", is_final=False))
         for message, epoch in ended:
-            self._report(message, epoch)
+            self._report(message, epoch, _copy(error))
         return len(ended)
 
     def _run(self) -> None:
@@ -167,22 +167,21 @@ class Workers:
     def _give_up(self, unit: Unit, error: DeliveryError) -> None:
         status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
         error.attempts = unit.attempts
-        errors = chain([error], iter(lambda: copy(error), None))  # each message has its own, with its own body
-        epoch = unit.epoch
-        for message in self._queue.settle(unit, lambda _: Outcome(status, next(errors), is_final=False)):
-            self._report(message, epoch)
+        for message in self._queue.settle(unit, lambda _: Outcome(status, is_final=False)):
+            if message.told_by != RAISE:
+                self._reporter.log(error)
+            self._report(message, unit.epoch, _copy(error))  # each message has its own error, with its own body
 
-    def _report(self, message: Message, epoch: Epoch) -> None:
+    def _report(self, message: Message, epoch: Epoch, error: DeliveryError) -> None:
         """Tell of a lost message where its call said; it is settled for those who wait when that is done."""
         outcome = message.outcome
-        error = outcome.error
+        assert outcome is not None
+        outcome.error = error
         error.queue_msg = wire(message)
         confirm = partial(self._queue.confirm, epoch, outcome)
         if message.told_by == REPORT:
             self._reporter.report(error, error.queue_msg, confirm)
             return
-        if message.told_by == LOG:
-            self._reporter.log(error)
         confirm()
 
     def _log_attempt(self, unit: Unit, error: DeliveryError | None) -> None:
@@ -196,3 +195,9 @@ class Workers:
                 unit.attempts,
                 monotonic() - unit.started,
             )
+
+
+def _copy(error: DeliveryError) -> DeliveryError:
+    copied = copy(error)
+    copied.__cause__ = error.__cause__
+    return copied

@@ -1,0 +1,151 @@
+"""The command `sandbox`: a local Track API that says what reaches it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import queue
+import signal
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+import interakt_track
+from interakt_track.sandbox import Sandbox
+
+from ._faults import HELP, PLANS, read_faults
+from ._request_line import request_line
+from ._screen import open_console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from interakt_track.sandbox import Counts, Request
+
+KEY_VARIABLE = "INTERAKT_WRITE_KEY"
+ANY_KEY = "any-key-will-do"
+LOOK_UP = 1.0  # seconds of one wait; without an end to each, Windows would not notice Ctrl-C
+
+
+@click.command(epilog=HELP)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--port",
+    default=8765,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 for a free one.",
+)
+@click.option("--check-key", is_flag=True, help=f"Accept only the key in the environment's {KEY_VARIABLE}.")
+@click.option("--plan", type=click.Choice(list(PLANS)), help="Answer 429 beyond 300 or 600 requests a minute.")
+@click.option("--latency", metavar="TIME", help="How long every answer takes: 50ms, 2s.")
+@click.option("--faults", metavar="FAULTS", help="What goes wrong, and how often; see below.")
+@click.option("--quiet", "-q", is_flag=True, help="No line for each request.")
+def sandbox(
+    *, host: str, port: int, check_key: bool, plan: str | None, latency: str | None, faults: str | None, quiet: bool
+) -> None:
+    """Run a local Track API to send to, and see what arrives.
+
+    It answers as the real one is known to, checks bodies against the API's contract and says why it refuses one. All
+    is kept in memory; nothing leaves this machine. Any key is accepted, and no key is ever shown. Ctrl-C ends it with
+    a summary and status 0.
+
+    \b
+    Examples:
+      interakt-track sandbox
+      interakt-track sandbox --port 9000 --plan growth
+      interakt-track sandbox --latency 80ms --faults "5xx=5%,reset=1%"
+    """
+    rate = f"rate={PLANS[plan]}" if plan else None
+    fault_plan = read_faults(rate, f"latency={latency}" if latency else None, faults)
+    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    local_api = Sandbox(
+        host=host,
+        port=port,
+        write_key=_key_of_environment() if check_key else None,
+        faults=fault_plan,
+        on_request=None if quiet else requests.put,  # a terminal that stands still must not hold up the answers
+    )
+    try:
+        local_api.start()
+    except OSError as error:
+        reason = str(error.strerror or error).partition(" (")[0]  # Python adds the address, which is told already
+        raise click.ClickException(
+            f"cannot listen on port {port} of {host}: {reason}; "
+            "choose another with --port (0 takes a free one) or --host"
+        ) from error
+    console = open_console()
+    try:
+        with suppress(KeyboardInterrupt), _ended_by_sigterm_too():
+            _greet(console, local_api.url, host=host, is_key_checked=check_key)
+            _show_arrivals(console, requests)
+    finally:
+        local_api.stop()
+    while not requests.empty():
+        _show(console, requests.get())
+    console.print(f"\n{_summary(local_api.counts)}", soft_wrap=True)
+
+
+def _key_of_environment() -> str:
+    key = os.environ.get(KEY_VARIABLE)
+    if not key:
+        raise click.UsageError(f"--check-key needs a key in the environment's {KEY_VARIABLE}")
+    try:
+        settings = interakt_track.Client(write_key=key, host="http://localhost").settings
+    except interakt_track.SettingsError as error:
+        raise click.UsageError(f"{KEY_VARIABLE}: {error}") from error
+    return settings.write_key or ""
+
+
+@contextmanager
+def _ended_by_sigterm_too() -> Iterator[None]:
+    """Let what container runtimes and `kill` send end the sandbox as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _greet(console: Console, url: str, *, host: str, is_key_checked: bool) -> None:
+    console.print(f"The sandbox listens on {url}", style="bold", soft_wrap=True)
+    console.print("Point the SDK at it:\n")
+    console.print(f'    track.host = "{url}"', style="cyan", soft_wrap=True)
+    if is_key_checked:
+        console.print(f"    # and the key that is in {KEY_VARIABLE}; any other is refused\n", style="dim")
+    else:
+        console.print(f'    track.write_key = "{ANY_KEY}"\n', style="cyan")
+    if not _is_this_machine(host):
+        console.print("Whoever can reach this machine can send to it.\n", style="yellow")
+    console.print("What arrives is shown below; Ctrl-C ends it.\n", style="dim")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _show_arrivals(console: Console, requests: queue.SimpleQueue[Request]) -> NoReturn:
+    while True:
+        try:
+            request = requests.get(timeout=LOOK_UP)
+        except queue.Empty:
+            continue
+        _show(console, request)
+
+
+def _show(console: Console, request: Request) -> None:
+    console.print(request_line(request, datetime.now().astimezone()), soft_wrap=True)
+
+
+def _summary(counts: Counts) -> str:
+    return (
+        f"{counts.requests} requests over {counts.connections} connections: {counts.users} customers and "
+        f"{counts.events} events received, {counts.refused} refused, {counts.unanswered} not answered"
+    )

@@ -1,0 +1,70 @@
+# Set-up that the other scripts share; they source it. Nothing but bash 4 and Python 3.11 or newer is needed.
+#
+# PYTHONS    the interpreters to use, oldest first, in place of all that are found: PYTHONS="python3.12 python3.13"
+# shellcheck shell=bash
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+}
+
+fail() {
+  say "$@"
+  exit 1
+}
+
+# Print "VERSION PROGRAM" of a Python, if it is 3.11 or newer, no alpha or beta, and can make environments.
+describe_python() { # COMMAND
+  local program
+  # A pyenv shim of a version that is not chosen fails; the version's own folder is looked at next.
+  for program in "$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/${1#python}".*/bin/"$1"; do
+    "$program" -c '
+import ensurepip, sys, venv
+if sys.version_info < (3, 11) or sys.version_info.releaselevel in ("alpha", "beta"):
+    sys.exit(1)
+print("%d.%d" % sys.version_info[:2], sys._base_executable)' 2>/dev/null && return
+  done
+  return 1
+}
+
+# Print "VERSION PROGRAM" of every suitable Python, oldest first, one for each minor version.
+find_pythons() {
+  local command found=""
+  for command in ${PYTHONS:-}; do
+    describe_python "$command" || fail "PYTHONS names $command, which is no Python 3.11 or newer with venv and pip"
+  done
+  [[ -z "${PYTHONS:-}" ]] || return 0
+  for command in python3.11 python3.12 python3.13 python3.14 python3.15; do
+    describe_python "$command" && found=yes
+  done
+  [[ -n "$found" ]] || describe_python python3 || describe_python python ||
+    fail "no Python 3.11 or newer with venv and pip was found; install one (Debian, Ubuntu: python3 and python3-venv)," \
+      "or name it: PYTHONS=/path/to/python3.12 $0"
+}
+
+oldest_python() {
+  local pythons
+  pythons=$(find_pythons) && head -n 1 <<<"$pythons" | cut -d " " -f 2-
+}
+
+# Make a virtual environment with pinned requirements and this project, editable; do nothing if it is there.
+prepare_environment() { # FOLDER PYTHON REQUIREMENTS
+  local folder=$1 python=$2 requirements=$3 state
+  state="$PWD $python $(cat pyproject.toml "$requirements" | cksum)"
+  if grep -qsxF "$state" "$folder/prepared.txt" && "$folder/bin/python" -c "" 2>/dev/null; then
+    return
+  fi
+  say "preparing $folder with $python and $requirements; the first time takes up to a minute"
+  if ! "$folder/bin/python" -c "import pip" 2>/dev/null; then
+    "$python" -m venv --clear "$folder"
+  fi
+  # pip's own settings (index, proxy, certificates) hold. Twice quiet: errors only.
+  "$folder/bin/python" -m pip install -qq --no-input -r "$requirements" || fail "could not install $requirements"
+  if grep -q "^hatchling==" "$requirements"; then
+    "$folder/bin/python" -m pip install -qq --no-input --no-deps --no-build-isolation --editable . ||
+      fail "could not install this project"
+  fi
+  printf '%s\n' "$state" >"$folder/prepared.txt" # last, so that what was cut off is done again
+}

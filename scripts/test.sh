@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Set everything up and run all tests, on Python 3.11 and every newer one that is on this machine.
+# Arguments go to pytest: scripts/test.sh -k phone; --soak runs the soak test in full and property tests far longer.
+#
+# PYTHONS    see environment.sh: PYTHONS=python3.12 scripts/test.sh
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+pythons=$(find_pythons)
+say "tests run on Python $(cut -d " " -f 1 <<<"$pythons" | paste -sd " ")"
+
+# One after the other: the tests of a client that keeps time are not made to fight for the cores.
+failed=()
+while read -r version python <&3; do
+  prepare_environment ".venvs/$version" "$python" requirements/test.txt
+  [[ -f .cache/prism/installed.txt ]] || PYTHON=$python scripts/install_prism.sh >&2 ||
+    say "going on without Prism; the tests that need it say so"
+  say "Python $version"
+  ".venvs/$version/bin/python" -m pytest "$@" || failed+=("$version")
+done 3<<<"$pythons"
+
+[[ ${#failed[@]} -eq 0 ]] || fail "tests failed on Python ${failed[*]}"

@@ -1,0 +1,71 @@
+"""What every test runs under: nothing but this machine is reachable, and the environment's own settings are gone."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("every run", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
+
+reached_for: list[str] = []
+"""What a test, or a thread of the code it tests, wanted of another machine."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the soak test in full, and property tests far longer")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "every run")
+    for name in list(os.environ):
+        if name.upper().startswith("INTERAKT_") or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    sys.addaudithook(refuse_other_machines)
+
+
+def refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
+    """Raise where a socket connects, or a name is looked up, beyond this machine.
+
+    An audit hook and not a patched `socket`: it also sees `connect_ex`, `sendto`, libraries that kept the original
+    function, and code that has patched it itself. Its error can be swallowed by the code under test, so the fixture
+    below fails the test as well. Subprocesses are not covered.
+    """
+    if event in ("socket.connect", "socket.sendto") and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
+        host = arguments[1][0]
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    else:
+        return
+    if not is_this_machine(host):
+        reached_for.append(f"{event} to {host!r}")
+        raise PermissionError(f"a test may only reach this machine, not {host!r}")
+
+
+def is_this_machine(host: str | bytes | None) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host or ""
+    try:
+        address = ip_address(name)
+    except ValueError:  # a name; RFC 6761 promises that `.invalid` is nobody's
+        return name in ("", socket.gethostname()) or name.split(".")[-1] in ("localhost", "invalid")
+    return address.is_loopback or address.is_unspecified
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine() -> Iterator[None]:
+    """Fail a test that reached for another machine, whichever thread did and whoever caught the error."""
+    yield
+    found, reached_for[:] = list(reached_for), []
+    if found:
+        pytest.fail(f"a test may only reach this machine; this one tried {', '.join(found)}", pytrace=False)
+
+
+@pytest.fixture
+def is_soak(request: pytest.FixtureRequest) -> bool:
+    """Whether `--soak` asks for the long form."""
+    return bool(request.config.getoption("--soak"))
