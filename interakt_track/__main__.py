@@ -1,4 +1,4 @@
-"""The program `interakt-track`, also `python -m interakt_track`; says what to install where the extra `cli` is missing."""
+"""The program `interakt-track`, also `python -m interakt_track`; where the extra `cli` is missing, it says so."""
 
 from __future__ import annotations
 

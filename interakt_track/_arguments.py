@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 
 from ._errors import InvalidMessageError
 from ._lifecycle import IMPORT_LOCK
@@ -107,22 +108,24 @@ def parse_created_at(created_at: object) -> str | None:
 
     from datetime import datetime  # noqa: PLC0415 - only where a call has a time
 
+    moment: datetime | None = None
     if isinstance(created_at, datetime):
-        return timestamp(created_at, "created_at")
-    if not isinstance(created_at, str):
+        moment = created_at
+    elif not isinstance(created_at, str):
         raise InvalidMessageError(
             f"created_at is of type {type_name(created_at)}; it must be a datetime, or ISO 8601 text"
         )
-    text = str.__str__(created_at).strip()
-    try:
-        moment = datetime.fromisoformat(text) if _ISO_8601.match(text) else None
-    except ValueError:
-        moment = None
+    elif _ISO_8601.match(text := str.__str__(created_at).strip()):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(text)
     if moment is None:
         raise InvalidMessageError(
             "created_at is not an ISO 8601 date and time, such as '2025-03-27T13:26:52.926Z' or with '+05:30' for Z"
         )
-    return timestamp(moment, "created_at")
+    wire_time = timestamp(moment)
+    if wire_time is None:
+        raise InvalidMessageError("created_at is a time that UTC cannot express")
+    return wire_time
 
 
 def parse_flag(name: str, flag: object) -> bool | None:

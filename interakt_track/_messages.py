@@ -367,10 +367,10 @@ def _masked(text: str) -> str:
     return f"***{tail}" if len(text) >= 8 and tail.isalnum() else "***"
 
 
-def _call_time(message: Message) -> str:
+def _call_time(message: Message) -> str | None:
     from datetime import UTC, datetime  # noqa: PLC0415 - only where a message is late
 
-    return timestamp(datetime.fromtimestamp(message.called_at, UTC), "called_at")
+    return timestamp(datetime.fromtimestamp(message.called_at, UTC))
 
 
 def _check_size(message: Message) -> None:

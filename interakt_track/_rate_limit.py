@@ -7,8 +7,9 @@ from collections import deque
 WINDOW = 61.0  # the server counts 60 s; a request's way there varies, and a second more was clean in simulation
 BURST_SHARE = 0.1  # of a minute's requests may start at once; the rest is spread evenly
 GROWTH = 1.05  # a minute, from what was last accepted: finds a raised limit, and costs one refused request a minute
-FIRST_PAUSE = 1.0  # seconds; doubles with each refusal that follows
+FIRST_PAUSE = 2.0  # seconds; doubles with each refusal that follows. At 1 s a fixed window refused 3 requests, not 1
 MAX_PAUSE = 60.0  # no window known of this API is longer
+TINY = 1e-6  # seconds; less is the rounding of sums, and would be waited for without end
 IDLE = 5.0  # seconds without a start end a spell of sending; a pace is learned from a full minute of it only
 MAX_REMEMBERED = 20_000  # starts without a ration, about 300 a second
 
@@ -57,7 +58,8 @@ class Pacer:
         """Return the seconds until a request may start; 0 means now, infinity when one under way has to end first."""
         if self._allowed_in_flight is not None and self._in_flight >= self._allowed_in_flight:
             return float("inf")
-        return max(0.0, self._paused_until - now, self._window_delay(now), self._pace_delay(now))
+        delay = max(self._paused_until - now, self._window_delay(now), self._pace_delay(now))
+        return delay if delay > TINY else 0.0
 
     def start(self, now: float) -> None:
         """Note that a request starts; only after `delay` said 0."""

@@ -26,6 +26,7 @@ MAX_DEPTH = 100  # the API knows flat traits; readers of JSON, ours in the worke
 MAX_DIGITS = 4300  # what Python turns into text and back by default, whatever this process has it set to
 
 _AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
+_MAX_PLAIN_VALUES = 1000  # in one trait; more, perhaps of lists that hold each other, are counted byte by byte
 _INT_BOUND = 10**MAX_DIGITS
 _ANY_MEMBER = -1  # the step of a path into a set, whose members have no index
 
@@ -67,7 +68,7 @@ def snapshot(traits: object, problems: list[InvalidMessageError] | None = None) 
     if type(traits) is dict:
         try:
             for name, value in traits.items():
-                if type(name) is not str or type(value) not in _AS_THEY_ARE:
+                if type(name) is not str or (type(value) not in _AS_THEY_ARE and not _is_plain_tree(value)):
                     break
             else:
                 text = "".join(_chunks(traits, 0))
@@ -106,17 +107,19 @@ def integer(value: object) -> int | None:
         return None  # an array, say: it has the method, and no int to give
 
 
-def timestamp(moment: datetime, name: str) -> str:
-    """Return a time as it is sent: UTC with milliseconds and a `Z`; a naive one is local time."""
+def timestamp(moment: datetime) -> str | None:
+    """Return a time as it is sent: UTC with milliseconds and a `Z`; a naive one is local time.
+
+    None when there is no such time: its UTC is before the year 1 or after 9999, it is pandas' NaT, or its own tzinfo
+    raises.
+    """
     from datetime import UTC  # noqa: PLC0415 - only where a call has a time
 
     try:
         text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    except Exception as exc:  # its tzinfo may be the caller's own class
-        raise InvalidMessageError(f"{name} is a time that cannot be expressed in UTC") from exc
-    if not text.endswith("+00:00"):  # NaT of pandas is a datetime, too
-        raise InvalidMessageError(f"{name} is not a time")
-    return text.removesuffix("+00:00") + "Z"
+    except Exception:  # noqa: BLE001 - a tzinfo may be the caller's own; its error is told as ours, with the path
+        return None
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else None
 
 
 def is_too_long(number: int) -> bool:
@@ -133,6 +136,32 @@ def type_name(value: object) -> str:
     """Return a type's name as its user would import it."""
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_plain_tree(value: object) -> bool:
+    return _spare_values(value, _MAX_PLAIN_VALUES, MAX_DEPTH) >= 0
+
+
+def _spare_values(value: object, spare: int, depth: int) -> int:
+    """Return what is left of `spare` after counting all values in a container; below 0 when not all are plain."""
+    if type(value) is dict:
+        for name in value:
+            if type(name) is not str:
+                return -1
+        members: Iterable[object] = value.values()
+    elif type(value) is list:
+        members = value
+    else:
+        return -1
+    spare -= len(value)
+    if depth == 0:
+        return -1
+    for member in members:
+        if type(member) not in _AS_THEY_ARE:
+            spare = _spare_values(member, spare, depth - 1)
+            if spare < 0:
+                return -1
+    return spare
 
 
 def _is_encodable(text: str) -> bool:
@@ -269,13 +298,18 @@ class _Conversion:
 
     def _odd(self, value: object, path: Path) -> Plain:
         from datetime import date, datetime, time, timedelta  # noqa: PLC0415 - only where a trait is out of the ordinary
-        from decimal import Decimal  # noqa: PLC0415 - as above
-        from uuid import UUID  # noqa: PLC0415 - as above
 
         if isinstance(value, datetime):
-            return timestamp(value, show_path(path))
+            text = timestamp(value)
+            if text is None:
+                raise InvalidMessageError(f"{show_path(path)} is a time that UTC cannot express")
+            return text
         if isinstance(value, date):
             return date.isoformat(value)
+
+        from decimal import Decimal  # noqa: PLC0415 - as above; each import takes a microsecond, even of what is loaded
+        from uuid import UUID  # noqa: PLC0415 - as above
+
         if isinstance(value, Decimal):
             return _decimal(value, path)
         if isinstance(value, UUID):

@@ -490,8 +490,11 @@ def test_keeping_nothing_is_an_error():
 @forks
 def test_a_forked_child_keeps_no_connection_alive(sandbox):
     until, release = os.pipe()
-    sandbox.fail_next(1, Fault.close())
+    sandbox.script([None, Fault.close()])
     with connect(sandbox) as client:
+        client.sendall(head())
+        while not client.recv(4096).endswith(b"}"):
+            pass
         client.sendall(head(length=2))
         child = os.fork()
         if child == 0:  # pragma: no cover - measured in the parent only

@@ -31,7 +31,16 @@ LEAVE = 1.0  # seconds to leave in when the time was up or Ctrl-C was pressed: t
 KEEP = 200_000  # requests of which the records stay: 9,000 messages with all their retries
 
 
-@click.command(epilog=HELP)
+EXAMPLES = """\b
+Examples:
+  interakt-track demo
+  interakt-track demo --faults "5xx=10%,reset=2%,latency=20ms"   see it retry
+  interakt-track demo --faults "400=1%"                          see it fail
+
+"""
+
+
+@click.command(epilog=EXAMPLES + HELP)
 @click.option(
     "--customers", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many come to the shop."
 )
@@ -58,12 +67,6 @@ def demo(ctx: click.Context, *, customers: int, faults: str, timeout: float) -> 
     people who do not exist. The SDK delivers the calls as it would deliver yours: through its queue, in the
     background, in order, over HTTP. Then what arrived is compared with what was called. Status 0 means that every
     message arrived, unchanged and in each person's order; else 1, and what is missing is listed.
-
-    \b
-    Examples:
-      interakt-track demo
-      interakt-track demo --faults "5xx=10%,reset=2%,latency=20ms"   see it retry
-      interakt-track demo --faults "400=1%"                          see it fail
     """
     console = open_console()
     _pass_proxies_by()

@@ -56,7 +56,8 @@ class Outcome:
     @property
     def does_add_up(self) -> bool:
         """Whether each message the SDK accepted is in exactly one place."""
-        return self.stats.queued == sum(getattr(self.stats, name) for name in SUM)
+        parts: int = sum(getattr(self.stats, name) for name in SUM)
+        return self.stats.queued == parts
 
     @property
     def is_well(self) -> bool:
@@ -67,28 +68,27 @@ class Outcome:
 
 def show_report(console: Console, outcome: Outcome) -> None:
     """Print the report."""
-    for line in _pace(outcome):
-        console.print(line, soft_wrap=True)
-    console.print()
-    console.print(_arrivals_table(outcome))
-    console.print()
-    console.print(_stats_table(outcome.stats))
-    console.print()
-    for line in (*_proofs(outcome), *_problems(outcome), _verdict(outcome)):
-        console.print(line, soft_wrap=True)
+    for part in (_pace(outcome), _arrivals_table(outcome), _stats_table(outcome.stats), *_notes(outcome)):
+        console.print(part, "", sep="\n", soft_wrap=isinstance(part, Text))
+    console.print(_verdict(outcome), soft_wrap=True)
 
 
-def _pace(outcome: Outcome) -> Iterable[str]:
-    calls, counts = len(outcome.calls), outcome.counts
-    yield f"{calls} calls returned in {sum(outcome.call_times) * 1e3:.0f} ms, the median one in {_median(outcome)} µs;"
-    yield (
+def _notes(outcome: Outcome) -> Iterable[Text]:
+    """Return the paragraphs of text; each line is a sentence or an entry of a list."""
+    for lines in (_proofs(outcome), _missing(outcome), _reasons(outcome)):
+        paragraph = Text("\n").join(lines)
+        if paragraph:
+            yield paragraph
+
+
+def _pace(outcome: Outcome) -> Text:
+    calls, counts = outcome.call_times, outcome.counts
+    median = statistics.median(calls) * 1e6
+    return Text(
+        f"{len(calls)} calls returned in {sum(calls) * 1e3:.0f} ms, the median one in {median:.0f} µs;\n"
         f"behind them {outcome.delivery_time:.1f} s of delivery: {counts.requests} requests "
         f"over {counts.connections} connections."
     )
-
-
-def _median(outcome: Outcome) -> str:
-    return f"{statistics.median(outcome.call_times) * 1e6:.0f}"
 
 
 def _table(*headings: str) -> Table:
@@ -148,14 +148,16 @@ def _proof(is_true: bool, about: str, good: str, bad: str) -> Text:
     return Text.assemble(f"{about} ", (good if is_true else bad, "green" if is_true else "red"), ".")
 
 
-def _problems(outcome: Outcome) -> Iterable[Text]:
-    """Say what is missing, and what the SDK knows of it."""
+def _missing(outcome: Outcome) -> Iterable[Text]:
     missing = list(dict.fromkeys(map(_name, outcome.arrivals.missing)))
     if missing:
-        yield Text("\nMissing, among others:" if len(missing) > EXAMPLES else "\nMissing:")
+        yield Text("Missing, among others:" if len(missing) > EXAMPLES else "Missing:")
         yield from (Text(f"  {name}") for name in missing[:EXAMPLES])
+
+
+def _reasons(outcome: Outcome) -> Iterable[Text]:
     if outcome.reasons:
-        yield Text("\nThe SDK reported:")
+        yield Text("The SDK reported:")
         for reason, count in outcome.reasons.most_common(EXAMPLES):
             yield Text(f"  {count} × {printable(reason)}")
 
@@ -167,7 +169,7 @@ def _name(call: Call) -> str:
 def _verdict(outcome: Outcome) -> Text:
     calls, arrived = len(outcome.calls), len(outcome.arrivals.arrived)
     if outcome.is_well:
-        return Text(f"\nAll {calls} messages arrived.", style="bold green")
+        return Text(f"All {calls} messages arrived.", style="bold green")
     if arrived < calls:
-        return Text(f"\n{calls - arrived} of {calls} messages did not arrive.", style="bold red")
-    return Text(f"\nAll {calls} messages arrived, but not as they should have.", style="bold red")
+        return Text(f"{calls - arrived} of {calls} messages did not arrive.", style="bold red")
+    return Text(f"All {calls} messages arrived, but not all above is as it should be.", style="bold red")

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from interakt_track.sandbox import Request
 
-
-WIDTH = len("POST /v1/public/track/events/")
+WIDTH = len("POST /v1/public/track/events/")  # so that what follows stands in a column
 
 
 def request_line(request: Request, time: datetime) -> Text:
@@ -24,16 +23,17 @@ def request_line(request: Request, time: datetime) -> Text:
         request: As the sandbox recorded it.
         time: When it is shown.
     """
-    line = Text(time.strftime("%H:%M:%S"), style="dim")
-    line.append("  ")
-    line.append(_answer(request), style=_colour(request))
-    line.append(f"  {printable(f'{request.method} {request.path}'):{WIDTH}}", style="not dim")
+    colour = _colour(request)
+    line = Text()
+    line.append(time.strftime("%H:%M:%S"), style="dim")
+    line.append(f"  {request.status or '---'}", style=colour)
+    line.append(f"  {printable(f'{request.method} {request.path}'):{WIDTH}}")
     if request.body is not None:
-        line.append(f"  {masked_identity(request.body)}", style="not dim cyan")
+        line.append(f"  {masked_identity(request.body)}", style="cyan")
         if isinstance(request.body.get("event"), str):
-            line.append(f"  {printable(request.body['event'])}", style="not dim")
+            line.append(f"  {printable(request.body['event'])}")
     for note in _notes(request):
-        line.append(f"  {printable(note)}", style=f"not dim {_colour(request)}")
+        line.append(f"  {printable(note)}", style=colour)
     return line
 
 
@@ -52,10 +52,6 @@ def masked_identity(body: dict[str, Any]) -> str:
 def _masked(value: object) -> str:
     text = str(value)
     return f"***{text[-2:]}" if len(text) >= 8 and text[-2:].isalnum() else "***"
-
-
-def _answer(request: Request) -> str:
-    return "---" if request.status is None else str(request.status)
 
 
 def _colour(request: Request) -> str:

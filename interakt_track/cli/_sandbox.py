@@ -31,7 +31,16 @@ ANY_KEY = "any-key-will-do"
 LOOK_UP = 1.0  # seconds of one wait; without an end to each, Windows would not notice Ctrl-C
 
 
-@click.command(epilog=HELP)
+EXAMPLES = """\b
+Examples:
+  interakt-track sandbox
+  interakt-track sandbox --port 9000 --plan growth
+  interakt-track sandbox --latency 80ms --faults "5xx=5%,reset=1%"
+
+"""
+
+
+@click.command(epilog=EXAMPLES + HELP)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option(
     "--port",
@@ -51,14 +60,8 @@ def sandbox(
     """Run a local Track API to send to, and see what arrives.
 
     It answers as the real one is known to, checks bodies against the API's contract and says why it refuses one. All
-    is kept in memory; nothing leaves this machine. Any key is accepted, and no key is ever shown. Ctrl-C ends it with
-    a summary and status 0.
-
-    \b
-    Examples:
-      interakt-track sandbox
-      interakt-track sandbox --port 9000 --plan growth
-      interakt-track sandbox --latency 80ms --faults "5xx=5%,reset=1%"
+    is kept in memory; nothing leaves this machine. Any key is accepted unless --check-key says otherwise, and none is
+    shown. Ctrl-C ends it with a summary and status 0.
     """
     rate = f"rate={PLANS[plan]}" if plan else None
     fault_plan = read_faults(rate, f"latency={latency}" if latency else None, faults)

@@ -32,7 +32,7 @@ CITIES = ("Jaipur", "Kochi", "पुणे", "Chennai", "Shillong")
 PRODUCTS = (
     ("Masala chai, 250 g", Decimal("249.00")),
     ("Brass दीया lamp", Decimal("1299.50")),
-    ("Handloom cotton saree", Decimal("3499")),
+    ("Handloom cotton saree", Decimal(3499)),
     ("Cricket bat №5", Decimal("1899.99")),
     ('Steel tiffin "Three Tier"', Decimal("799.25")),
 )
@@ -66,7 +66,7 @@ def make_day(customers: int) -> list[Call]:
 def _person(number: int) -> Person:
     """Return a customer whose phone number is nobody's, written in one of the ways people write theirs."""
     indian = f"55500{number:05}"  # mobile numbers in India begin with 6 to 9
-    written = {
+    written: dict[int, tuple[str | int, str, str]] = {
         0: (indian, "+91", indian),
         1: (f"+91-55500-{number:05}", "+91", indian),
         2: (f"0 55500 {number:05}", "+91", indian),
