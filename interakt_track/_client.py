@@ -376,13 +376,15 @@ class Client:
 
     def _end_in_sync(self, message: Message) -> Outcome:
         """End a message whose call has no time left; a late answer to it is ignored."""
-        late: DeliveryError = ExpiredError("the time of this call was up before the message could be sent")
-        if not self._queue.withdraw(message, Outcome("dropped", late)):
+        expired = ExpiredError("the time of this call was up before the message could be sent")
+        if not self._queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
             late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
             self._queue.give_up(message, Outcome("dropped", late))
-        late.queue_msg = wire(message)
-        assert message.outcome is not None
-        return message.outcome
+        outcome = message.outcome
+        assert outcome is not None
+        if isinstance(outcome.error, DeliveryError):
+            outcome.error.queue_msg = wire(message)
+        return outcome
 
     def _refuse_full(self, message: Message) -> Receipt:
         self._quiet.warn(

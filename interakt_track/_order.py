@@ -19,6 +19,7 @@ from ._messages import RAISE, USER, merge
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._account import Account
+    from ._errors import DeliveryError
     from ._ledger import Epoch
     from ._messages import Message
 
@@ -36,6 +37,7 @@ class Unit:
         current: The message to send: theirs, merged, or the next of them when a merged one was refused.
         attempts: Requests made for `current`.
         free_attempts: Those of them that cost no retry: the account was refused, not the message.
+        error: What its last attempt failed with.
         due: When it may be tried again, while delayed.
     """
 
@@ -45,6 +47,7 @@ class Unit:
         "current",
         "due",
         "epoch",
+        "error",
         "first_blocker",
         "first_follower",
         "free_attempts",
@@ -67,6 +70,7 @@ class Unit:
         self.state = BLOCKED
         self.attempts = 0
         self.free_attempts = 0
+        self.error: DeliveryError | None = None
         self.blockers = 0
         self.due = 0.0
         self.started = 0.0
@@ -176,6 +180,10 @@ class Lane:
         unit.state = IN_FLIGHT
         self.ready -= 1
         return unit
+
+    def find_delayed(self, message: Message) -> Unit | None:
+        """Return the delayed unit of a message, or None."""
+        return next((unit for _, _, unit in self._delayed if message in unit.messages), None)
 
     def take_any(self) -> Unit | None:
         """Return a unit that nothing blocks and that is not in flight, for a queue that gives all of them up."""

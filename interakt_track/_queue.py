@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._account import Account
+    from ._errors import DeliveryError
     from ._ledger import Epoch
     from ._messages import Message
     from ._order import Unit
@@ -187,8 +188,12 @@ class Queue:
             self._ledger.confirm(epoch)
             self._tell()
 
-    def withdraw(self, message: Message, outcome: Outcome) -> bool:
+    def withdraw(self, message: Message, outcome_of: Callable[[DeliveryError | None], Outcome]) -> bool:
         """End a message that is not in flight; its place is passed over when its turn comes.
+
+        Args:
+            message: What its caller waits no longer for.
+            outcome_of: Given what its last attempt failed with, if there was one.
 
         Returns:
             False when it is in flight, or was settled before.
@@ -196,8 +201,10 @@ class Queue:
         with self._lock:
             if message.outcome is not None or any(message in unit.messages for unit in self._in_flight_units):
                 return False
-            message.outcome = outcome
-            self._ledger.withdraw(outcome)
+            lane = self._lanes.get(message.account)
+            unit = lane and lane.find_delayed(message)
+            message.outcome = outcome_of(unit.error if unit else None)
+            self._ledger.withdraw(message.outcome)
             self._tell()
             return True
 

@@ -170,8 +170,9 @@ def parse_write_key(text: str) -> str:
         SettingsError: Nothing is left, or a character that no HTTP header can carry is in it.
     """
     key = text.strip()
-    if key[:6].lower() == "basic ":
-        key = key[6:].strip()
+    scheme, _, rest = key.partition(" ")
+    if scheme.lower() == "basic":
+        key = rest.strip()
     key = (_decode_secret_key(key) or key).rstrip(":")
     if not key:
         raise SettingsError("write_key is empty; copy it from the dashboard's Settings, Developer Settings")
@@ -188,8 +189,8 @@ def travels_in_clear(host: str) -> bool:
     scheme, _, rest = host.lower().partition("://")
     name = rest.partition("/")[0]
     name = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
-    is_this_machine = name in ("localhost", "[::1]") or name.endswith(".localhost") or name.startswith("127.")
-    return scheme == "http" and not is_this_machine
+    is_loopback = name.startswith("127.") and name.replace(".", "").isdigit()
+    return scheme == "http" and not (is_loopback or name in ("localhost", "[::1]") or name.endswith(".localhost"))
 
 
 def _decode_secret_key(text: str) -> str | None:

@@ -144,6 +144,7 @@ class Workers:
     def _fail(self, unit: Unit, error: DeliveryError) -> None:
         """Decide what a failed attempt means: wait, take apart, try again, or give up."""
         is_refusal = isinstance(error, RateLimitError)
+        error.attempts, unit.error = unit.attempts, error
         now = monotonic()
         if isinstance(error, RateLimitError):
             if unit.lane.account.refuse(now, unit.started, error.retry_after, random()):
@@ -166,7 +167,6 @@ class Workers:
 
     def _give_up(self, unit: Unit, error: DeliveryError) -> None:
         status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
-        error.attempts = unit.attempts
         for message in self._queue.settle(unit, lambda _: Outcome(status, is_final=False)):
             if message.told_by != RAISE:
                 self._reporter.log(error)

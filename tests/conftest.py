@@ -3,12 +3,15 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import Any
 
 import hypothesis
 import pytest
+
+from interakt_track import Client
+from interakt_track.sandbox import Sandbox
 
 hypothesis.settings.register_profile("every run", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
@@ -69,3 +72,34 @@ def only_this_machine() -> Iterator[None]:
 def is_soak(request: pytest.FixtureRequest) -> bool:
     """Whether `--soak` asks for the long form."""
     return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A local Track API that takes the key `test-key`."""
+    with Sandbox(write_key="test-key") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox) -> Iterator[Callable[..., Client]]:
+    """Make clients of the sandbox; each is shut down after the test, and its account has to add up."""
+    clients: list[Client] = []
+
+    def make(**settings: Any) -> Client:
+        client = Client(**{"write_key": "test-key", "host": sandbox.url, "flush_interval": 0.01, **settings})
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.shutdown(5)
+        stats = client.stats()
+        assert stats.queued == stats.delivered + stats.rejected + stats.dropped
+        assert stats.waiting == stats.in_flight == 0
+
+
+@pytest.fixture
+def client(new_client: Callable[..., Client]) -> Client:
+    """A client of the sandbox."""
+    return new_client()

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from interakt_track_client.models import EventRequest, UserRequest
 
 from interakt_track._account import Account
 from interakt_track._errors import InvalidMessageError
@@ -30,6 +29,7 @@ from interakt_track._messages import (
     user_message,
     wire,
 )
+from interakt_track_client.models import EventRequest, UserRequest
 
 ACCOUNT = Account("http://localhost", "key")
 OTHER_ACCOUNT = Account("http://localhost", "other key")
@@ -209,7 +209,7 @@ def test_lenient_repairs_traits_only() -> None:
     message = event("u", "e", {"good": 1, "bad": b""}, problems=problems)
 
     assert body_of(message)["traits"] == {"good": 1}
-    assert ['traits["bad"] is of type bytes, which cannot be sent; decode it to text'] == [str(p) for p in problems]
+    assert [str(p) for p in problems] == ['traits["bad"] is of type bytes, which cannot be sent; decode it to text']
     with pytest.raises(InvalidMessageError, match="user_id is of type float"):
         identify(1.5, problems=problems)
 
@@ -489,8 +489,8 @@ import sys
 from interakt_track._messages import event_message
 arguments = dict(default_country_code="+91", account=None, priority=1, problems=None)
 event_message("u", "e", {"a": 1, "b": [1.5]}, None, None, None, **arguments)
-heavy = {"attrs", "attr", "httpx", "interakt_track_client", "phonenumbers", "typing", "decimal", "uuid"} & set(sys.modules)
-assert not heavy, heavy
+heavy = {"attr", "decimal", "httpx", "interakt_track_client", "phonenumbers", "typing", "uuid"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
 event_message("u", "e", None, None, "9876598765", None, **arguments)
 assert "phonenumbers" in sys.modules and "httpx" not in sys.modules
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -70,6 +71,7 @@ def demo(ctx: click.Context, *, customers: int, faults: str, timeout: float) -> 
     """
     console = open_console()
     _pass_proxies_by()
+    logging.getLogger("interakt_track").addHandler(logging.NullHandler())  # the report tells what the SDK would log
     outcome = _run(console, customers=customers, plan=read_faults(faults), timeout=timeout)
     show_report(console, outcome)
     if not outcome.is_well:

@@ -6,9 +6,9 @@ import ipaddress
 import os
 import queue
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,10 +21,13 @@ from ._screen import open_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from rich.console import Console
 
     from interakt_track.sandbox import Counts, Request
+
+    Arrivals = queue.SimpleQueue[Request | None]  # None is the end of them
 
 KEY_VARIABLE = "INTERAKT_WRITE_KEY"
 ANY_KEY = "any-key-will-do"
@@ -65,7 +68,7 @@ def sandbox(
     """
     rate = f"rate={PLANS[plan]}" if plan else None
     fault_plan = read_faults(rate, f"latency={latency}" if latency else None, faults)
-    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    requests: Arrivals = queue.SimpleQueue()
     local_api = Sandbox(
         host=host,
         port=port,
@@ -82,14 +85,11 @@ def sandbox(
             "choose another with --port (0 takes a free one) or --host"
         ) from error
     console = open_console()
-    try:
-        with suppress(KeyboardInterrupt), _ended_by_sigterm_too():
-            _greet(console, local_api.url, host=host, is_key_checked=check_key)
-            _show_arrivals(console, requests)
-    finally:
-        local_api.stop()
-    while not requests.empty():
-        _show(console, requests.get())
+    with local_api, _end_put_by_signals(requests):
+        _greet(console, local_api.url, host=host, is_key_checked=check_key)
+        _show_until_end(console, requests)
+    requests.put(None)
+    _show_until_end(console, requests)
     console.print(f"\n{_summary(local_api.counts)}", soft_wrap=True)
 
 
@@ -105,13 +105,22 @@ def _key_of_environment() -> str:
 
 
 @contextmanager
-def _ended_by_sigterm_too() -> Iterator[None]:
-    """Let what container runtimes and `kill` send end the sandbox as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _end_put_by_signals(requests: Arrivals) -> Iterator[None]:
+    """Let Ctrl-C, and what container runtimes and `kill` send, put an end behind what has arrived.
+
+    An exception out of the signal's handler would lose the line that is being printed. A second signal raises one.
+    """
+
+    def put_end(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler)
+        requests.put(None)
+
+    before = {number: signal.signal(number, put_end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _greet(console: Console, url: str, *, host: str, is_key_checked: bool) -> None:
@@ -134,17 +143,15 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _show_arrivals(console: Console, requests: queue.SimpleQueue[Request]) -> NoReturn:
+def _show_until_end(console: Console, requests: Arrivals) -> None:
     while True:
         try:
             request = requests.get(timeout=LOOK_UP)
         except queue.Empty:
             continue
-        _show(console, request)
-
-
-def _show(console: Console, request: Request) -> None:
-    console.print(request_line(request, datetime.now().astimezone()), soft_wrap=True)
+        if request is None:
+            return
+        console.print(request_line(request, datetime.now().astimezone()), soft_wrap=True)
 
 
 def _summary(counts: Counts) -> str:

@@ -1,0 +1,165 @@
+"""One process, in the environment of one SDK: one measurement of it, printed as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import time
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+from sdks import connect, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sdks import Event
+
+    Figures = dict[str, float]
+
+NAME = "Order Placed"
+BURST = 10  # calls between two short sleeps, in which the sending threads get their turn
+QUIET = 0.25  # seconds in which an idle process uses no CPU to speak of
+DOCUMENT = json.dumps([{"id": number, "name": f"name {number}", "tags": ["a", "b"]} for number in range(300)])
+
+
+class Server:
+    """The counting server, asked over HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def wait(self, count: str, at_least: int) -> dict[str, Any]:
+        """Return all counts once this one has come that far."""
+        with urlopen(f"{self._url}/_wait?{count}={at_least}", timeout=100) as answer:  # noqa: S310 - always our own http server
+            counts: dict[str, Any] = json.load(answer)
+        if counts["unknown"]:
+            raise RuntimeError(f"the SDK sent requests that the server does not know: {counts}")
+        return counts
+
+
+def measure_calls(event: Event, flush: Callable[[], object], server: Server, events: int) -> Figures:
+    """Time single calls, in short bursts, while the SDK sends."""
+    warm_up(event, flush, server, BURST)
+    times = []
+    for number in range(events):
+        user_id, traits = person(number)
+        started = time.perf_counter_ns()
+        event(user_id, NAME, traits)
+        times.append(time.perf_counter_ns() - started)
+        if number % BURST == 0:
+            time.sleep(0.001)
+    return percentiles(times)
+
+
+def measure_scattered_calls(event: Event, flush: Callable[[], object], server: Server, events: int) -> Figures:
+    """Time single calls between other work, as in an application: the caches hold that work and not the SDK."""
+    warm_up(event, flush, server, BURST)
+    times = []
+    for number in range(events):
+        json.dumps(json.loads(DOCUMENT))
+        user_id, traits = person(number)
+        started = time.perf_counter_ns()
+        event(user_id, NAME, traits)
+        times.append(time.perf_counter_ns() - started)
+    return percentiles(times)
+
+
+def measure_delivery(event: Event, flush: Callable[[], object], server: Server, events: int) -> Figures:
+    """Queue events of as many people, and take the time and the CPU until the server has answered them all."""
+    warm = warm_up(event, flush, server, max(16, events // 500 * 100))
+    started, cpu = time.perf_counter(), time.process_time()
+    for number in range(events):
+        event(person(number)[0], NAME, person(number)[1])
+    flush()
+    counts = server.wait("delivered", warm["delivered"] + events)
+    elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
+    if counts["delivered"] != warm["delivered"] + events:
+        raise RuntimeError(f"the server received other events than were called: {counts}")
+    return {
+        "rate": events / elapsed,
+        "cpu": cpu / events * 1e6,
+        "connections": counts["connections"],
+        "server_share": (counts["cpu"] - warm["cpu"]) / elapsed,
+    }
+
+
+def measure_memory(event: Event, flush: Callable[[], object], server: Server, events: int) -> Figures:
+    """Count the bytes that Python allocates for events that wait, behind some that the server does not answer."""
+    warm = warm_up(event, flush, server, 100)
+    for number in range(200):
+        event(*blocked(number))
+    server.wait("received", warm["received"] + 1)
+    become_quiet()
+    tracemalloc.start()
+    for number in range(events):
+        user_id, traits = person(number)
+        event(user_id, NAME, traits)
+    become_quiet()
+    return {"bytes": tracemalloc.get_traced_memory()[0] / events}
+
+
+def person(number: int) -> tuple[str, dict[str, object]]:
+    """Return somebody else's id for each number, and traits that share nothing with another event's."""
+    return f"user-{number}", {"order": f"order-{number}", "total": number + 0.5, "city": "Pune"}
+
+
+def blocked(number: int) -> tuple[str, str, dict[str, object]]:
+    """Return an event that keeps the senders busy."""
+    return f"blocked-{number}", NAME, {}
+
+
+def warm_up(event: Event, flush: Callable[[], object], server: Server, events: int) -> dict[str, Any]:
+    """Let the SDK import, connect and start what it needs, and return the server's counts."""
+    for number in range(events):
+        event(f"warm-{number}", NAME, {})
+    flush()
+    return server.wait("delivered", events)
+
+
+def become_quiet() -> None:
+    """Wait until the SDK's threads have nothing to do but wait, and collect garbage."""
+    while True:
+        before = time.process_time()
+        time.sleep(QUIET)
+        if time.process_time() - before < QUIET / 50:
+            break
+    gc.collect()
+
+
+def percentiles(nanoseconds: list[int]) -> Figures:
+    """Return percentiles in microseconds, the cost of reading the clock included."""
+    ordered = sorted(nanoseconds)
+    return {
+        name: ordered[int(len(ordered) * share)] / 1000 for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
+    }
+
+
+MEASURES = {
+    "calls": measure_calls,
+    "scattered-calls": measure_scattered_calls,
+    "delivery": measure_delivery,
+    "memory": measure_memory,
+}
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("measure", choices=MEASURES)
+    parser.add_argument("sdk")
+    parser.add_argument("url")
+    parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=JSON", help="of the module")
+    arguments = parser.parse_args()
+    settings = {name: json.loads(value) for name, _, value in (text.partition("=") for text in arguments.setting)}
+    event, flush = connect(arguments.sdk, load(arguments.sdk), arguments.url, **settings)
+    print(json.dumps(MEASURES[arguments.measure](event, flush, Server(arguments.url), arguments.events)), flush=True)
+    os._exit(0)  # the published SDK would never end by itself, and some wait for what is never answered
+
+
+if __name__ == "__main__":
+    main()
