@@ -12,7 +12,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from ._client import Client
-from ._default import DefaultClient
+from ._default import MODULE_SETTINGS, DefaultClient
 from ._errors import (
     APIError,
     AuthenticationError,
@@ -28,8 +28,8 @@ from ._errors import (
     TrackError,
     UnreachableError,
 )
+from ._published import warn_of_old_name
 from ._receipt import Receipt, Response
-from ._settings import SETTING_NAMES
 from ._stats import Stats
 from ._version import VERSION as __version__
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from interakt_track_client import AuthenticatedClient
 
     from ._settings import BeforeSend, OnError
+else:  # a type checker would then take any misspelt setting for one of its names
+    from ._published import load_module as __getattr__  # noqa: F401 - Python looks for it here
 
 __all__ = [
     "APIError",
@@ -63,6 +65,7 @@ __all__ = [
     "UnreachableError",
     "__version__",
     "api_client",
+    "api_key",
     "batch_size",
     "before_send",
     "debug",
@@ -84,11 +87,15 @@ __all__ = [
     "strict",
     "sync_mode",
     "timeout",
+    "user",
     "write_key",
 ]
 
 write_key: str | None = None
 """The API key: raw, the dashboard's base64 "Secret Key", or the whole `Basic …` value. None: `INTERAKT_WRITE_KEY`."""
+
+api_key: str | None = None
+"""The name of `write_key` in 1.0.x; it works, and warns once."""
 
 host: str | None = None
 """Where the API is. None: `INTERAKT_HOST`, else `https://api.interakt.ai`."""
@@ -135,7 +142,7 @@ strict: bool = True
 before_send: BeforeSend | None = None
 """Given a copy of the outgoing body at the call; returns the body to send, or None to drop it."""
 
-_read_settings = itemgetter(*SETTING_NAMES)
+_read_settings = itemgetter(*MODULE_SETTINGS)
 _engine = DefaultClient(lambda: _read_settings(globals()))
 
 
@@ -159,6 +166,17 @@ def identify(
         created_at=created_at,
         add_to_sales_cycle=add_to_sales_cycle,
     )
+
+
+def user(
+    user_id: object = None,
+    country_code: object = None,
+    phone_number: object = None,
+    traits: Mapping[str, Any] | None = None,
+) -> Receipt:
+    """Say who a customer is: `identify`, under its name in 1.0.x."""
+    warn_of_old_name("track.user", "track.identify")
+    return identify(user_id, country_code, phone_number, traits)
 
 
 def event(

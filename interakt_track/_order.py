@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
+from itertools import chain
 
 from ._messages import RAISE, USER, merge
 
@@ -181,9 +182,10 @@ class Lane:
         self.ready -= 1
         return unit
 
-    def find_delayed(self, message: Message) -> Unit | None:
-        """Return the delayed unit of a message, or None."""
-        return next((unit for _, _, unit in self._delayed if message in unit.messages), None)
+    def find_unblocked(self, message: Message) -> Unit | None:
+        """Return the ready or delayed unit of a message, or None."""
+        waiting = chain(*self._ready, (unit for _, _, unit in self._delayed))
+        return next((unit for unit in waiting if unit.state in (READY, DELAYED) and message in unit.messages), None)
 
     def take_any(self) -> Unit | None:
         """Return a unit that nothing blocks and that is not in flight, for a queue that gives all of them up."""

@@ -202,9 +202,14 @@ class Queue:
             if message.outcome is not None or any(message in unit.messages for unit in self._in_flight_units):
                 return False
             lane = self._lanes.get(message.account)
-            unit = lane and lane.find_delayed(message)
-            message.outcome = outcome_of(unit.error if unit else None)
-            self._ledger.withdraw(message.outcome)
+            unit = lane.find_unblocked(message) if lane else None
+            outcome = outcome_of(unit.error if unit else None)
+            if unit is not None:
+                self._end(unit, unit.messages, lambda _: outcome)
+                self._close(unit)
+            else:
+                message.outcome = outcome
+                self._ledger.withdraw(outcome)
             self._tell()
             return True
 
@@ -418,7 +423,7 @@ class Queue:
 
     def _wait(self, seconds: float, *, helps_out: bool) -> None:
         if not helps_out:
-            self._takers.wait(seconds, self._may_sleep)
+            self._takers.wait(seconds, self._clock(), self._may_sleep)
             return
         self._waiters += 1
         self._settled.wait(seconds)

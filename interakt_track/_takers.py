@@ -26,21 +26,26 @@ class Takers:
         self._spare = threading.Condition(lock)
         self._is_woken = False
         self._spares = 0
+        self._watches_until = float("inf")
 
-    def wait(self, seconds: float, may_sleep: Callable[[], bool]) -> None:
+    def wait(self, seconds: float, now: float, may_sleep: Callable[[], bool]) -> None:
         """Wait as the one that minds the time, or as a spare one where another does.
 
         Args:
             seconds: Until the next due moment.
+            now: The time that is counted from.
             may_sleep: Asked once the thread can be woken: false when something came in between.
         """
         if self.is_watched:
+            if now + seconds < self._watches_until:
+                self.wake_watch()
             self._spares += 1
             self._spare.wait(LINGER)
             self._spares -= 1
             return
         self.is_watched = True
         self._is_woken = False
+        self._watches_until = now + seconds
         if may_sleep():
             self._watch.wait(min(seconds, LINGER))
         self.is_watched = False

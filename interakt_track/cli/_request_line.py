@@ -62,9 +62,9 @@ def _colour(request: Request) -> str:
 
 def _notes(request: Request) -> list[str]:
     notes = []
-    if request.reason is not None:
-        notes.append(request.reason if request.reason.startswith("fault: ") else f"refused: {request.reason}")
-    elif request.fault is not None:
+    if request.reason is not None and not request.reason.startswith("fault: "):
+        notes.append(f"refused: {request.reason}")
+    if request.fault is not None:
         notes.append(f"fault: {request.fault}")
     if request.is_abandoned:
         notes.append("the client left before its answer")

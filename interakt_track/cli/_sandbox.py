@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from interakt_track.sandbox import Counts, Request
 
-    Arrivals = queue.SimpleQueue[Request | None]  # None is the end of them
+    Requests = queue.SimpleQueue[Request | None]  # None is the end of them
 
 KEY_VARIABLE = "INTERAKT_WRITE_KEY"
 ANY_KEY = "any-key-will-do"
@@ -68,7 +68,7 @@ def sandbox(
     """
     rate = f"rate={PLANS[plan]}" if plan else None
     fault_plan = read_faults(rate, f"latency={latency}" if latency else None, faults)
-    requests: Arrivals = queue.SimpleQueue()
+    requests: Requests = queue.SimpleQueue()
     local_api = Sandbox(
         host=host,
         port=port,
@@ -105,7 +105,7 @@ def _key_of_environment() -> str:
 
 
 @contextmanager
-def _end_put_by_signals(requests: Arrivals) -> Iterator[None]:
+def _end_put_by_signals(requests: Requests) -> Iterator[None]:
     """Let Ctrl-C, and what container runtimes and `kill` send, put an end behind what has arrived.
 
     An exception out of the signal's handler would lose the line that is being printed. A second signal raises one.
@@ -143,7 +143,7 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _show_until_end(console: Console, requests: Arrivals) -> None:
+def _show_until_end(console: Console, requests: Requests) -> None:
     while True:
         try:
             request = requests.get(timeout=LOOK_UP)

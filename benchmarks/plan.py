@@ -1,0 +1,107 @@
+"""What is measured, of which SDK, and which figures of it are promised.
+
+A new figure is a measure in `probe.py`, a `Case` here, and a `Row` for each number of it that the table shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sdks import OURS, POSTHOG, PUBLISHED, SEGMENT
+
+OURS_64 = "ours, max_workers=64"
+VARIANTS = (OURS, OURS_64, PUBLISHED, SEGMENT, POSTHOG)
+SDKS = {OURS: OURS, OURS_64: OURS, PUBLISHED: PUBLISHED, SEGMENT: SEGMENT, POSTHOG: POSTHOG}
+"""Variant -> the SDK it is one of."""
+
+SETTINGS = {OURS_64: {"max_workers": 64}}
+ONE_EACH = (OURS, PUBLISHED, SEGMENT, POSTHOG)
+BATCHING = (SEGMENT, POSTHOG)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure, of each variant in a process of its own.
+
+    Attributes:
+        measure: In `probe.py`; None is `first_call.py`.
+        latency: Of the server, in seconds.
+        rates: Events a second that each variant is expected to handle: what it gets to do in the time there is.
+        hold_after: As of the counting server.
+        phone: For `first_call.py`: whether the call has a phone number in place of a user id.
+        repeats: How often in a round; its median counts.
+    """
+
+    name: str
+    measure: str | None
+    rates: dict[str, float] = field(default_factory=dict)
+    latency: float = 0.0
+    hold_after: float = float("inf")
+    phone: bool = False
+    variants: tuple[str, ...] = ONE_EACH
+    repeats: int = 1
+
+    def events(self, variant: str, seconds: float) -> int:
+        """Return how many events take about so many seconds; those of batching SDKs fill their batches."""
+        count = max(20, int(self.rates[variant] * seconds))
+        return max(1, round(count / 100)) * 100 if variant in BATCHING else count
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a figure of a case, ours beside the others'.
+
+    Attributes:
+        target: Ratio to the published SDK: at most this when `less_is_better`, else at least. None: no promise.
+    """
+
+    title: str
+    unit: str
+    case: str
+    figure: str
+    target: float | None = None
+    less_is_better: bool = True
+    ours: str = OURS
+    scale: float = 1.0
+
+
+CASES = (
+    Case("calls", "calls", dict.fromkeys(ONE_EACH, 5000.0), latency=0.05),
+    Case("scattered calls", "scattered-calls", dict.fromkeys(ONE_EACH, 500.0), latency=0.05),
+    Case(
+        "delivery at 50 ms",
+        "delivery",
+        {OURS: 150, OURS_64: 900, PUBLISHED: 19, SEGMENT: 1800, POSTHOG: 1800},
+        latency=0.05,
+        variants=VARIANTS,
+    ),
+    Case(
+        "delivery at 0 ms",
+        "delivery",
+        {OURS: 1200, OURS_64: 1200, PUBLISHED: 800, SEGMENT: 6000, POSTHOG: 6000},
+        variants=VARIANTS,
+    ),
+    Case("memory", "memory", dict.fromkeys(ONE_EACH, 5000.0), hold_after=100),
+    Case("first call", None, repeats=5),
+    Case("first call with a phone", None, phone=True, variants=(OURS, PUBLISHED), repeats=5),
+)
+
+ROWS = (
+    Row("call, p50", "µs", "calls", "p50", 0.8),
+    Row("call, p99", "µs", "calls", "p99"),
+    Row("call, p99.9", "µs", "calls", "p999"),
+    Row("call between other work, p50", "µs", "scattered calls", "p50"),
+    Row("events/s at 50 ms", "1/s", "delivery at 50 ms", "rate", 7, less_is_better=False),
+    Row("events/s at 50 ms, max_workers=64", "1/s", "delivery at 50 ms", "rate", 40, less_is_better=False, ours=OURS_64),
+    Row("events/s at 0 ms", "1/s", "delivery at 0 ms", "rate", less_is_better=False),
+    Row("events/s at 0 ms, max_workers=64", "1/s", "delivery at 0 ms", "rate", less_is_better=False, ours=OURS_64),
+    Row("CPU per delivered event at 50 ms", "µs", "delivery at 50 ms", "cpu", 0.7),
+    Row("CPU per delivered event at 50 ms, max_workers=64", "µs", "delivery at 50 ms", "cpu", ours=OURS_64),
+    Row("CPU per delivered event at 0 ms", "µs", "delivery at 0 ms", "cpu"),
+    Row("connections at 50 ms", "", "delivery at 50 ms", "connections"),
+    Row("connections at 50 ms, max_workers=64", "", "delivery at 50 ms", "connections", ours=OURS_64),
+    Row("memory per waiting event", "bytes", "memory", "bytes", 0.5),
+    Row("import", "ms", "first call", "import", 1 / 8, scale=1000),
+    Row("import and first call", "ms", "first call", "first_call", 1 / 3, scale=1000),
+    Row("import and first call, phone number", "ms", "first call with a phone", "first_call", 1 / 3, scale=1000),
+)
