@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -88,6 +89,8 @@ def main() -> int:
     rounds = arguments.rounds or (2 if arguments.quick else 6)
     seconds = arguments.seconds or (0.4 if arguments.quick else 3.0)
     cases = [case for case in CASES if not arguments.only or case.name in arguments.only]
+    if arguments.quick:
+        cases = [replace(case, repeats=min(2, case.repeats)) for case in cases]
     total = rounds * sum(case.repeats * sum(SDKS[variant] in pythons for variant in case.variants) for case in cases)
 
     results: defaultdict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)

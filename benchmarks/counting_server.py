@@ -12,7 +12,7 @@ import asyncio
 import json
 import math
 import time
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import parse_qsl
 
 ONE_RECORD = {
@@ -32,7 +32,7 @@ class Request(NamedTuple):
 class Waiter(NamedTuple):
     """Somebody who wants to be answered when a count has come that far."""
 
-    count: str
+    count_name: str
     at_least: int
     transport: asyncio.Transport
 
@@ -85,7 +85,7 @@ class Counter:
 
     def _tell(self) -> None:
         for waiter in tuple(self._waiters):
-            if self.counts[waiter.count] >= waiter.at_least:
+            if self.counts[waiter.count_name] >= waiter.at_least:
                 self._waiters.remove(waiter)
                 waiter.transport.write(self.counts_response())
 
@@ -101,8 +101,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Handle each request that is there in full."""

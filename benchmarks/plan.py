@@ -92,7 +92,9 @@ ROWS = (
     Row("call, p99.9", "µs", "calls", "p999"),
     Row("call between other work, p50", "µs", "scattered calls", "p50"),
     Row("events/s at 50 ms", "1/s", "delivery at 50 ms", "rate", 7, less_is_better=False),
-    Row("events/s at 50 ms, max_workers=64", "1/s", "delivery at 50 ms", "rate", 40, less_is_better=False, ours=OURS_64),
+    Row(
+        "events/s at 50 ms, max_workers=64", "1/s", "delivery at 50 ms", "rate", 40, less_is_better=False, ours=OURS_64
+    ),
     Row("events/s at 0 ms", "1/s", "delivery at 0 ms", "rate", less_is_better=False),
     Row("events/s at 0 ms, max_workers=64", "1/s", "delivery at 0 ms", "rate", less_is_better=False, ours=OURS_64),
     Row("CPU per delivered event at 50 ms", "µs", "delivery at 50 ms", "cpu", 0.7),

@@ -130,7 +130,8 @@ def percentiles(nanoseconds: list[int]) -> Figures:
     """Return percentiles in microseconds, the cost of reading the clock included."""
     ordered = sorted(nanoseconds)
     return {
-        name: ordered[int(len(ordered) * share)] / 1000 for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
+        name: ordered[int(len(ordered) * share)] / 1000
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
     }
 
 

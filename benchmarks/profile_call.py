@@ -1,8 +1,8 @@
 """Where this SDK's own time goes: of a call, of sending, of the import.
 
-    profile_call.py call [--phone]     each step of `track.event`, in microseconds, steps inside of steps indented
-    profile_call.py send               functions by their own time while one thread sends, and the bare cost of a request
-    profile_call.py import [--call] [--phone]   modules by their own time, to the end of the import or of the first call
+profile_call.py call [--phone]     each step of `track.event`, in microseconds, steps inside of steps indented
+profile_call.py send               functions by their own time while one thread sends, and the bare cost of a request
+profile_call.py import [--call] [--phone]   modules by their own time, to the end of the import or of the first call
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import cProfile
 import gc
+import os
 import pstats
 import re
 import subprocess
 import sys
 import time
 import timeit
-from os import getpid
+from importlib import import_module
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from processes import serving
@@ -28,62 +30,73 @@ NAME = "Order Placed"
 TRAITS = {"order": "order-1", "total": 1499.5, "city": "Pune"}
 SHOWN = 30  # functions or modules
 MARK = "import begins here"
+REPEAT, NUMBER = 9, 5000
 
 
 def profile_call(*, phone: bool) -> None:
-    """Print what each step of a call costs, the garbage collector included, while eight threads wait for answers."""
-    import track  # noqa: PLC0415 - its cost is what another profile of this program shows
-    from interakt_track import _lifecycle, _messages, _receipt  # noqa: PLC0415 - as above
-
-    arguments: dict[str, Any] = {"phone_number": "9876543210"} if phone else {"user_id": "user-1"}
+    """Print what each step of a call costs, while all workers wait for answers; each event is another person's."""
+    track, lifecycle, messages, receipt = _rooms("", "._lifecycle", "._messages", "._receipt")
+    ids = cycle([f"user-{number}" for number in range(100_000)])
+    numbers = cycle([f"98{number:08}" for number in range(100_000)])
+    who: Callable[[], tuple[str | None, str | None]] = (
+        (lambda: (None, next(numbers))) if phone else (lambda: (next(ids), None))
+    )
     with serving(latency=float("inf")) as url:
         track.write_key, track.host, track.max_queue_size = "benchmark", url, 10**9
         client = track._engine.get()
-        track.event(NAME, "the first one takes longer", **({} if phone else {"phone_number": "9876543210"}))
-
-        positional = (arguments.get("user_id"), NAME, TRAITS, None, arguments.get("phone_number"), None)
-        keywords: dict[str, Any] = {
-            "default_country_code": "+91",
-            "account": client._account,
-            "priority": 1,
-            "problems": None,
-        }
-        phone_pair = ("+91", "9876543210") if phone else _messages._NO_PHONE
-        message = _messages.event_message(*positional, **keywords)
         queue = client._queue
+
+        def new_message() -> Any:
+            user_id, phone_number = who()
+            return messages.event_message(
+                user_id,
+                NAME,
+                TRAITS,
+                None,
+                phone_number,
+                None,
+                default_country_code="+91",
+                account=client._account,
+                priority=1,
+                problems=None,
+            )
+
+        def call(event: Callable[..., object]) -> object:
+            user_id, phone_number = who()
+            return event(user_id, NAME, TRAITS, None, phone_number)
+
+        for _ in range(200):
+            call(track.event)
+        message = new_message()
+        some_messages = cycle([new_message() for _ in range(REPEAT * NUMBER)])
         steps: list[tuple[str, Callable[[], object]]] = [
-            ("track.event(…)", lambda: track.event(event=NAME, traits=TRAITS, **arguments)),
+            ("track.event(…)", lambda: call(track.event)),
             ("  settings compared", track._engine.get),
-            ("  Client.event(…)", lambda: client.event(event=NAME, traits=TRAITS, **arguments)),
-            ("    event_message(…)", lambda: _messages.event_message(*positional, **keywords)),
-            ("      time()", time.time),
-            ("      snapshot(traits)", lambda: _messages.snapshot(TRAITS, None)),
-            ("      Message(…)", lambda: _new_message(_messages, message, phone_pair)),
-            ("    queue.put(message)", lambda: queue.put(message)),
-            ("    Receipt(…)", lambda: _receipt.Receipt(message, queue)),
-            ("    is_forked()", _lifecycle.is_forked),
-            ("      getpid()", getpid),
+            ("  Client.event(…)", lambda: call(client.event)),
+            ("    event_message(…)", new_message),
+            ("      phone number", lambda: messages.parse_phone_arguments(message.phone_number, None, "+91")),
+            ("      snapshot(traits)", lambda: messages.snapshot(TRAITS, None)),
+            ("    queue.put(message)", lambda: queue.put(next(some_messages))),
+            ("    Receipt(…)", lambda: receipt.Receipt(message, queue)),
+            ("    is_forked()", lifecycle.is_forked),
         ]
-        if phone:
-            steps.insert(6, ("      phone number", lambda: _messages.parse_phone_arguments("9876543210", None, "+91")))
         bare = _microseconds(lambda: None)
+        bare_call = _microseconds(lambda: call(lambda *arguments: None))
         whole = None
         for name, step in steps:
-            cost = max(0.0, _microseconds(step) - bare)
+            cost = _microseconds(step) - (bare_call if name.endswith("vent(…)") else bare)
             whole = whole or cost
-            print(f"{name:26} {cost:6.2f} µs {cost / whole:6.0%}")
+            print(f"{name:26} {cost:6.2f} µs {cost / whole:6.0%}", flush=True)
+    os._exit(0)  # what waits would be tried for ten seconds more
 
 
 def profile_send() -> None:
     """Print where the CPU of sending goes, one thread against a server without latency."""
-    import track  # noqa: PLC0415 - as above
-    from interakt_track._messages import event_message  # noqa: PLC0415 - as above
-    from interakt_track._sender import Sender  # noqa: PLC0415 - as above
-
+    track, message_room, sender_room = _rooms("", "._messages", "._sender")
     with serving() as url:
         account = track.Client(write_key="benchmark", host=url)._account
         messages = [
-            event_message(
+            message_room.event_message(
                 f"user-{number}",
                 NAME,
                 TRAITS,
@@ -97,7 +110,7 @@ def profile_send() -> None:
             )
             for number in range(2000)
         ]
-        sender = Sender()
+        sender = sender_room.Sender()
 
         def send_all() -> None:
             for message in messages:
@@ -125,32 +138,26 @@ def profile_import(*, call: bool, phone: bool) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = re.findall(r"import time: +(\d+) \| +(\d+) \| ( *)(\S+)", ran.stderr.partition(MARK)[2])
     modules = [(int(own), int(whole), len(depth) // 2, name) for own, whole, depth, name in lines]
-    print(f"{len(modules)} modules, {sum(module[0] for module in modules) / 1000:.1f} ms (importtime's own cost included)")
+    print(
+        f"{len(modules)} modules, {sum(module[0] for module in modules) / 1000:.1f} ms (importtime's own cost included)"
+    )
     print(f"{'own ms':>8} {'with all it imports':>20}")
     for own, whole, depth, name in sorted(modules, reverse=True)[:SHOWN]:
         print(f"{own / 1000:8.2f} {whole / 1000:20.2f}  {name} (depth {depth})")
 
 
-def _new_message(messages: Any, message: Any, phone: object) -> object:
-    return messages.Message(
-        "event",
-        message.user_id,
-        phone,
-        NAME,
-        message.traits,
-        None,
-        None,
-        None,
-        message.called_at,
-        message.account,
-        1,
-    )
+def _rooms(*names: str) -> list[Any]:
+    """Import rooms of the package; untyped, as what they hold is not for use from outside."""
+    return [import_module(f"interakt_track{name}") for name in names]
 
 
 def _microseconds(step: Callable[[], object]) -> float:
-    """Return the best of some runs; timeit switches the garbage collector off, an application does not."""
-    runs = timeit.repeat(step, setup=gc.enable, repeat=7, number=10_000)
-    return min(runs) / 10_000 * 1e6
+    """Return the best of some runs, in CPU time of this thread, so that what else the machine does counts little.
+
+    With the garbage collector on: timeit switches it off, an application does not.
+    """
+    runs = timeit.repeat(step, setup=gc.enable, timer=time.thread_time, repeat=REPEAT, number=NUMBER)
+    return min(runs) / NUMBER * 1e6
 
 
 def main() -> None:

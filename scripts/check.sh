@@ -33,6 +33,7 @@ check_types_with_mypy() {
 
 test_lowest_versions() {
   prepare_environment .venvs/lowest "$python" requirements/lowest.txt &&
+    prepare_test_parts "$python" &&
     .venvs/lowest/bin/python -m pytest -q
 }
 

@@ -68,3 +68,9 @@ prepare_environment() { # FOLDER PYTHON REQUIREMENTS
   fi
   printf '%s\n' "$state" >"$folder/prepared.txt" # last, so that what was cut off is done again
 }
+
+# Install what tests need beside their Python environment. A test whose part is missing says so, and fails in CI.
+prepare_test_parts() { # PYTHON
+  PYTHON=$1 scripts/install_prism.sh >/dev/null || say "going on without Prism"
+  scripts/install_published.sh || say "going on without the published SDK"
+}

@@ -9,12 +9,12 @@ set -euo pipefail
 pythons=$(find_pythons)
 say "tests run on Python $(cut -d " " -f 1 <<<"$pythons" | paste -sd " ")"
 
+prepare_test_parts "$(oldest_python)"
+
 # One after the other: the tests of a client that keeps time are not made to fight for the cores.
 failed=()
 while read -r version python <&3; do
   prepare_environment ".venvs/$version" "$python" requirements/test.txt
-  [[ -f .cache/prism/installed.txt ]] || PYTHON=$python scripts/install_prism.sh >&2 ||
-    say "going on without Prism; the tests that need it say so"
   say "Python $version"
   ".venvs/$version/bin/python" -m pytest "$@" || failed+=("$version")
 done 3<<<"$pythons"

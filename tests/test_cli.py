@@ -21,6 +21,10 @@ from interakt_track.cli import program
 from interakt_track.cli._faults import HELP, PLANS
 from interakt_track.cli._program import COMMANDS
 
+SCREEN_SETTINGS = ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in SCREEN_SETTINGS} | {
+    "PYTHONIOENCODING": "utf-8"
+}
 MODULE = [sys.executable, "-m", "interakt_track"]
 KEY = "a-key-that-nobody-may-see"
 USERS = "/v1/public/track/users/"
@@ -30,7 +34,7 @@ EVENTS = "/v1/public/track/events/"
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        env={**ENVIRONMENT, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -77,7 +81,7 @@ class RunningSandbox:
 def running_sandbox(*options: str, **environment: str) -> Iterator[RunningSandbox]:
     process = subprocess.Popen(
         [*MODULE, "sandbox", "--port", "0", *options],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        env={**ENVIRONMENT, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -358,12 +362,12 @@ def test_options_that_make_no_sense_are_wrong_usage(options: tuple[str, ...], pr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is needed")
-@pytest.mark.parametrize("no_color", ["", "1"])
-def test_a_terminal_gets_colours_unless_it_wants_none(no_color: str) -> None:
+@pytest.mark.parametrize("wish", [{}, {"NO_COLOR": "1"}], ids=["no wish", "NO_COLOR"])
+def test_a_terminal_gets_colours_unless_it_wants_none(wish: Mapping[str, str]) -> None:
     ours, theirs = os.openpty()
     with subprocess.Popen(
         [*MODULE, "demo", "--customers", "3", "--faults", "latency=20ms"],
-        env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": no_color},
+        env={**ENVIRONMENT, "TERM": "xterm-256color", **wish},
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=theirs,
@@ -372,7 +376,7 @@ def test_a_terminal_gets_colours_unless_it_wants_none(no_color: str) -> None:
         shown = read_terminal(ours)
 
     assert process.returncode == 0
-    assert ("\x1b[32m" in shown) is not bool(no_color)
+    assert ("\x1b[32m" in shown) is not bool(wish)
     assert "\x1b[?25l" in shown, "the cursor is hidden while the bar moves"
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "and comes back"
     assert re.search(r"Delivering .*━", shown)

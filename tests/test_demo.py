@@ -19,6 +19,11 @@ from interakt_track.cli._calls import Call, Person, utc
 from interakt_track.cli._shop import README_CALLS, make_day
 from interakt_track.sandbox import Request
 
+SCREEN_SETTINGS = ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in SCREEN_SETTINGS} | {
+    "PYTHONIOENCODING": "utf-8"
+}
+
 SINCE = datetime(2025, 10, 18, 4, 0, tzinfo=UTC)
 UNTIL = SINCE + timedelta(seconds=1)
 
@@ -36,7 +41,7 @@ GUEST_VIEWED = Call(person=GUEST, event="Product Viewed")
 def run_demo(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "interakt_track", "demo", *options],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        env={**ENVIRONMENT, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import phonenumbers
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 import interakt_track
 from interakt_track import Client
+from interakt_track._default import DefaultClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / ".venvs" / "published" / "bin" / "python"
@@ -46,7 +50,7 @@ class Seen(NamedTuple):
     authorization: str | None
     content_type: str | None
     user_agent: str
-    """Up to the version."""
+    """With `N` for each number of the version."""
     body: str
     """JSON text in one form: 1, 1.0 and true stay different, and so does the order of the traits."""
 
@@ -82,7 +86,7 @@ class RecordingHandler(BaseHTTPRequestHandler):
                 self.path,
                 self.headers["Authorization"],
                 self.headers["Content-Type"],
-                self.headers["User-Agent"].rpartition("/")[0],
+                re.sub(r"\d+", "N", self.headers["User-Agent"]),
                 json.dumps({field: body[field] for field in sorted(body)}),
             )
         )
@@ -212,7 +216,7 @@ def test_a_call_makes_the_request_it_made(
     assert [expected] == recorder.take()
 
 
-@pytest.mark.parametrize("key", ["test-key", "a-b_c.d~e", "NOT+base64/of=anything:"[:-1]])
+@pytest.mark.parametrize("key", ["test-key", "a-b_c.d~e+f/g"])
 @pytest.mark.parametrize("prefix", ["", "/", "/prefix", "/prefix/"])
 def test_key_and_host_go_where_they_went(key: str, prefix: str, published: Published, recorder: Recorder) -> None:
     host = recorder.url + prefix
@@ -225,7 +229,7 @@ def test_key_and_host_go_where_they_went(key: str, prefix: str, published: Publi
     assert [expected] == recorder.take()
 
 
-def test_the_module_s_functions_make_the_requests_they_made(
+def test_functions_of_the_module_make_the_requests_they_made(
     published: Published, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = Call("user", ["u1", "+91", "9876543210", {"name": "Asha"}], {})
@@ -233,7 +237,7 @@ def test_the_module_s_functions_make_the_requests_they_made(
     expected = [seen_from_published(call, published, recorder) for call in (user, event)]
     monkeypatch.setattr(interakt_track, "host", recorder.url)
     monkeypatch.setattr(interakt_track, "api_key", "test-key")
-    monkeypatch.setattr(interakt_track, "_engine", type(interakt_track._engine)(interakt_track._engine._read))
+    monkeypatch.setattr(interakt_track, "_engine", DefaultClient(interakt_track._engine._read))
 
     with pytest.warns(DeprecationWarning, match="is a name of 1.0.x"):
         interakt_track.user(*user.args)
@@ -243,16 +247,20 @@ def test_the_module_s_functions_make_the_requests_they_made(
     assert expected == recorder.take()
 
 
-@pytest.mark.parametrize(("country_code", "phone_number"), numbers_of_the_world(), ids="".join)
-def test_a_valid_number_of_any_country_is_sent_as_it_was(
-    country_code: str, phone_number: str, published: Published, recorder: Recorder, ours: Client
+def test_valid_numbers_of_every_country_are_sent_as_they_were(
+    published: Published, recorder: Recorder, ours: Client
 ) -> None:
-    call = Call("user", [], {"country_code": country_code, "phone_number": phone_number})
-    expected = seen_from_published(call, published, recorder)
+    calls = [
+        Call("user", [], {"country_code": country_code, "phone_number": phone_number})
+        for country_code, phone_number in numbers_of_the_world()
+    ]
+    expected = [seen_from_published(call, published, recorder) for call in calls]
 
-    make(call, ours)
+    for call in calls:
+        make(call, ours)
 
-    assert [expected] == recorder.take()
+    assert len(calls) > 400
+    assert expected == recorder.take()
 
 
 names = st.text(min_size=1).filter(lambda text: not text.isspace())
@@ -284,7 +292,6 @@ def calls(draw: st.DrawFn) -> Call:
 
 
 @given(call=calls())
-@example(call=Call("event", [], {"user_id": "\x00", "event": "\x00"}))
 def test_any_supported_call_makes_the_request_it_made(
     call: Call, published: Published, recorder: Recorder, ours: Client
 ) -> None:
@@ -307,9 +314,7 @@ def test_any_supported_call_makes_the_request_it_made(
         Call("event", [], {"event": "Order Placed"}),
     ],
 )
-def test_what_it_refused_is_still_refused(
-    call: Call, published: Published, recorder: Recorder, ours: Client
-) -> None:
+def test_what_it_refused_is_still_refused(call: Call, published: Published, recorder: Recorder, ours: Client) -> None:
     raised = published.make(call, api_key="test-key", host=recorder.url)
 
     with pytest.raises(interakt_track.InvalidMessageError):

@@ -64,13 +64,13 @@ def test_a_few_hundred_at_some_latency_are_delivered(sandbox: Sandbox) -> None:
         ("sys.exit(3)", 3),
         ("raise ValueError('the application')", 1),
         ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(4)); os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", 4),
-        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", -signal.SIGINT),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", None),  # 1 where an import at exit evaluates a string
     ],
 )
-def test_every_orderly_end_delivers(sandbox: Sandbox, ending: str, code: int) -> None:
+def test_every_orderly_end_delivers(sandbox: Sandbox, ending: str, code: int | None) -> None:
     returned, _, _ = run(f'for i in range(20): track.event(user_id="u", event="e")\n{ending}', sandbox)
 
-    assert returned == code
+    assert returned in ((code,) if code is not None else (1, -signal.SIGINT))
     assert len(sandbox.events) == 20
 
 

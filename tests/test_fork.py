@@ -1,0 +1,243 @@
+"""Forks: a child starts clean, sends its own messages and nothing of the parent's. Real processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+
+import pytest
+
+from interakt_track.sandbox import Sandbox
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+PREAMBLE = """
+import atexit, ctypes, gc, multiprocessing, os, sys, threading, time, traceback, warnings
+import track
+track.write_key = "test-key"
+warnings.simplefilter("ignore", DeprecationWarning)  # of forks while threads run, from Python 3.12 on
+
+def in_child(work, fork=os.fork):
+    pid = fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    return pid
+
+def wait_for(pid):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            assert status == 0, f"the child ended with {status}"
+            return
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    sys.exit("the child hangs")
+"""
+
+
+def run(script: str, sandbox: Sandbox) -> Counter[str]:
+    """Run a script to its end; return how often each event arrived."""
+    done = subprocess.run(
+        [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)],
+        env={**os.environ, "INTERAKT_HOST": sandbox.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return Counter(event["event"] for event in sandbox.events)
+
+
+SEND_AND_FLUSH = """
+def send_and_flush():
+    assert track.stats().queued == 0, track.stats()
+    for i in range(5): track.event(user_id="u", event="child")
+    assert track.flush(15)
+    assert track.stats().delivered == 5, track.stats()
+"""
+
+
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.CDLL(None).fork"])
+def test_a_fork_after_use(sandbox: Sandbox, fork: str) -> None:
+    arrived = run(
+        SEND_AND_FLUSH
+        + f"""
+track.event(user_id="u", event="parent")
+track.flush()
+wait_for(in_child(send_and_flush, {fork}))
+track.event(user_id="u", event="parent")
+""",
+        sandbox,
+    )
+
+    assert arrived == {"parent": 2, "child": 5}
+
+
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.CDLL(None).fork"])
+def test_a_fork_with_messages_waiting_sends_them_once(sandbox: Sandbox, fork: str) -> None:
+    arrived = run(
+        SEND_AND_FLUSH
+        + f"""
+track.flush_interval = 60
+for i in range(9): track.event(user_id="u", event="parent")
+wait_for(in_child(send_and_flush, {fork}))
+""",
+        sandbox,
+    )
+
+    assert arrived == {"parent": 9, "child": 5}
+
+
+def test_a_fork_before_use_as_gunicorn_does_with_preload(sandbox: Sandbox) -> None:
+    arrived = run(SEND_AND_FLUSH + "for pid in [in_child(send_and_flush) for _ in range(3)]: wait_for(pid)", sandbox)
+
+    assert arrived == {"child": 15}
+
+
+def test_forks_while_sending(sandbox: Sandbox) -> None:
+    """Another thread sends and imports all the while: no lock of ours, nor of the import system, is left behind."""
+    arrived = run(
+        SEND_AND_FLUSH
+        + """
+stop = threading.Event()
+def produce():
+    n = 0
+    while not stop.is_set():
+        track.event(user_id=f"p{n % 10}", event="parent")
+        n += 1
+        time.sleep(0.0005)
+    print(n)
+producer = threading.Thread(target=produce)
+producer.start()
+for _ in range(20): wait_for(in_child(send_and_flush))
+stop.set()
+producer.join()
+assert track.flush(20)
+stats = track.stats()
+assert stats.delivered == stats.queued
+""",
+        sandbox,
+    )
+
+    assert arrived["child"] == 100
+
+
+def test_a_fork_in_a_thread(sandbox: Sandbox) -> None:
+    arrived = run(
+        SEND_AND_FLUSH
+        + """
+track.event(user_id="u", event="parent")
+def fork(): wait_for(in_child(send_and_flush))
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+""",
+        sandbox,
+    )
+
+    assert arrived == {"parent": 1, "child": 5}
+
+
+def test_a_fork_while_each_lock_of_ours_is_held(sandbox: Sandbox) -> None:
+    """Whatever a thread of the parent held, the child has its own."""
+    arrived = run(
+        SEND_AND_FLUSH
+        + """
+client = track.Client()
+client.event(user_id="u", event="parent")
+client.flush()
+
+kinds = (type(threading.Lock()), type(threading.RLock()))
+def locks_of(thing, seen):
+    if id(thing) in seen or isinstance(thing, (type, type(sys))): return
+    seen.add(id(thing))
+    for value in gc.get_referents(thing):
+        if isinstance(value, kinds): yield value
+        elif (type(value).__module__ or "").startswith("interakt_track") or isinstance(value, (dict, tuple)):
+            yield from locks_of(value, seen)
+locks = list(locks_of(client, set()))
+assert len(locks) >= 5, locks
+
+held = threading.Event()
+def hold():
+    for lock in locks: lock.acquire()
+    held.set()
+    time.sleep(60)
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+
+def work():
+    client.event(user_id="u", event="child")
+    assert client.flush(15)
+    client.stats()
+    client.shutdown(5)
+wait_for(in_child(work))
+os._exit(0)
+""",
+        sandbox,
+    )
+
+    assert arrived == {"parent": 1, "child": 1}
+
+
+def test_a_receipt_of_the_parent_has_nothing_to_wait_for_in_the_child(sandbox: Sandbox) -> None:
+    run(
+        """
+track.flush_interval = 60
+receipt = track.event(user_id="u", event="parent")
+def work():
+    assert receipt.wait().status == "queued"
+wait_for(in_child(work))
+""",
+        sandbox,
+    )
+
+
+@pytest.mark.parametrize("method", [m for m in multiprocessing.get_all_start_methods()])
+def test_multiprocessing_children_deliver_without_a_flush(
+    sandbox: Sandbox, method: str, tmp_path: os.PathLike[str]
+) -> None:
+    script = os.path.join(tmp_path, "shop.py")
+    with open(script, "w") as file:
+        file.write(
+            textwrap.dedent("""
+            import multiprocessing, track
+            track.write_key = "test-key"
+
+            def work(number):
+                for i in range(5): track.event(user_id=f"u{number}", event="child")
+
+            if __name__ == "__main__":
+                import warnings
+                warnings.simplefilter("ignore", DeprecationWarning)
+                track.event(user_id="u", event="parent")
+                context = multiprocessing.get_context("METHOD")
+                children = [context.Process(target=work, args=(n,)) for n in range(3)]
+                for child in children: child.start()
+                for child in children: child.join(30)
+                assert [child.exitcode for child in children] == [0, 0, 0]
+            """).replace("METHOD", method)
+        )
+
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "INTERAKT_HOST": sandbox.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Counter(event["event"] for event in sandbox.events) == {"parent": 1, "child": 15}
