@@ -348,7 +348,7 @@ class Client:
             body = before_send(wire(message)["body"])
             if body is None:
                 return self._refuse(message, "before_send", Outcome("dropped"))
-            return message_from_body(message, body)
+            return message_from_body(message, body, default_country_code=self._settings.default_country_code)
         except Exception as cause:
             # The application's code: whatever it does, the caller of track.event must not be disturbed.
             what = str(cause) if isinstance(cause, InvalidMessageError) else type(cause).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from time import monotonic
 from weakref import WeakSet
@@ -30,11 +31,26 @@ IMPORT_LOCK = threading.RLock()
 _living: WeakSet[Living] = WeakSet()
 _pid = os.getpid()
 _is_leaving = False
+_watched: dict[str, int] = {}
 
 
 def register(client: Living) -> None:
     """Let a client take part in exit and fork."""
     _living.add(client)
+
+
+def watch_exit() -> None:
+    """See to it that this process's exit is noticed; called when the first thread of a client starts.
+
+    Children of multiprocessing, and of billiard (Celery's own), end without the atexit handlers, after finalizers.
+    """
+    for package in ("multiprocessing", "billiard"):
+        process, util = sys.modules.get(f"{package}.process"), sys.modules.get(f"{package}.util")
+        if process is None or util is None or _watched.get(package) == os.getpid():
+            continue
+        if type(process.current_process()).__name__ != "_MainProcess":
+            _watched[package] = os.getpid()
+            util.Finalize(None, _leave, exitpriority=-100)  # after the finalizers of the application
 
 
 def is_leaving() -> bool:

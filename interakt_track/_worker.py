@@ -8,6 +8,7 @@ from functools import partial
 from random import random
 from time import monotonic, time
 
+from . import _lifecycle
 from ._errors import APIError, AuthenticationError, DeliveryError, RateLimitError, RejectedError
 from ._logs import Quiet, logger
 from ._messages import RAISE, REPORT, masked_identity, wire
@@ -77,6 +78,8 @@ class Workers:
             self._alive += 1
             self._started += 1
             name = f"worker-{self._started}"
+        if name == "worker-1":
+            _lifecycle.watch_exit()
         if start_thread(name, self._run):
             return True
         with self._lock:

@@ -1,0 +1,92 @@
+"""The benchmark: every case gives figures, and the table says what is reached; nothing here is about speed."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+NAMES = ("sdks", "plan", "report")
+
+
+@pytest.fixture
+def report() -> Iterator[Any]:
+    """The module, loaded as its own programs load it: from its folder, beside those it imports."""
+    sys.path.insert(0, str(FOLDER))
+    yield importlib.import_module("report")
+    sys.path.remove(str(FOLDER))
+    for name in NAMES:
+        del sys.modules[name]
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(FOLDER / program), *arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def cells(table: str, title: str) -> list[str]:
+    (row,) = [line for line in table.splitlines() if line[1:].partition("|")[0].strip() == title]
+    return [cell.strip() for cell in row.strip("|").split("|")][1:]
+
+
+@pytest.mark.timeout(180)
+def test_a_tiny_run_of_every_case_fills_the_table(tmp_path: Path, report: Any) -> None:
+    """Ours stands in for the published SDK too, whose calls it takes: no other environment is needed."""
+    output = tmp_path / "results.md"
+
+    ran = run(
+        "bench.py",
+        *("--quick", "--rounds", "1", "--seconds", "0.1", "--output", str(output)),
+        *("--python", f"ours={sys.executable}", "--python", f"published={sys.executable}"),
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    for row in report.ROWS:
+        _, ours, published, ratio, *_ = cells(ran.stdout, row.title)
+        assert "–" not in (ours, published, ratio), row.title
+    assert ran.stdout.strip() in output.read_text(encoding="utf-8")
+
+
+def test_a_probe_that_fails_ends_the_run_and_is_told() -> None:
+    ran = run("bench.py", "--rounds", "1", "--only", "first call", "--python", f"segment={sys.executable}")
+
+    assert ran.returncode == 1
+    assert "No module named 'segment'" in ran.stderr
+
+
+def test_a_ratio_is_the_median_of_the_rounds_own_ratios(report: Any) -> None:
+    ours = [{"p50": 1.0}, {"p50": 8.0}, {"p50": 3.0}]
+    published = [{"p50": 2.0}, {"p50": 10.0}, {"p50": 3.0}]
+
+    (line,) = report.compare({("scattered calls", "ours"): ours, ("scattered calls", "published"): published})
+
+    assert (line.ours, line.published, line.ratio) == (3.0, 3.0, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("case", "figure", "value", "is_reached"),
+    [
+        ("memory", "bytes", 50.0, True),
+        ("memory", "bytes", 50.1, False),
+        ("delivery at 50 ms", "rate", 700.0, True),
+        ("delivery at 50 ms", "rate", 699.0, False),
+        ("delivery at 0 ms", "rate", 1.0, None),
+    ],
+)
+def test_a_target_is_reached_at_the_ratio_it_names(
+    report: Any, case: str, figure: str, value: float, is_reached: bool | None
+) -> None:
+    others = {"cpu": 1.0, "connections": 1.0}
+    results = {(case, "ours"): [{figure: value, **others}], (case, "published"): [{figure: 100.0, **others}]}
+
+    line = next(line for line in report.compare(results) if line.row.figure == figure)
+
+    assert is_reached is line.is_reached

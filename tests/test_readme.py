@@ -1,0 +1,299 @@
+"""The words of the project, held against the project: the README's code runs, and its tables say what is there."""
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urldefrag
+
+import click
+import pytest
+
+import interakt_track
+from interakt_track._settings import Settings
+from interakt_track.cli import program
+from interakt_track.cli._shop import README_CALLS
+from interakt_track.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
+
+FENCE = re.compile(
+    r"^(?:<!-- the API answers: (?P<faults>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+# Runs a block in a process of its own, which ends at once when any thread of it reaches for another machine.
+RUN_BLOCK = """
+import os, sys
+
+def refuse(event, arguments):
+    if event == "socket.connect" and arguments[0].family.name.startswith("AF_INET"):
+        if arguments[1][0] not in ("127.0.0.1", "::1"):
+            os.write(2, b"a block reached for another machine")
+            os._exit(97)
+
+sys.addaudithook(refuse)
+exec(compile(sys.stdin.read(), "README.md", "exec"), {"__name__": "__main__"})
+"""
+
+
+class Block(NamedTuple):
+    """A fenced block of the README."""
+
+    section: str
+    language: str
+    text: str
+    line: int
+    """Of its first line of text, counted from 1."""
+    faults: str | None
+    """What the README's comment before it says the API answers."""
+
+    def __str__(self) -> str:
+        return f"{self.section} (line {self.line})"
+
+
+def blocks() -> Iterator[Block]:
+    for found in FENCE.finditer(README):
+        headings = re.findall(r"^##+ (.+)$", README[: found.start()], re.MULTILINE)
+        line = README.count("\n", 0, found.start("text")) + 1
+        yield Block(headings[-1] if headings else "", found["language"], found["text"], line, found["faults"])
+
+
+BLOCKS = list(blocks())
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+CONSOLE = [
+    (block, line.removeprefix("$ ").partition("#")[0].split())
+    for block in BLOCKS
+    if block.language == "console"
+    for line in block.text.splitlines()
+]
+
+
+def block_of(section: str) -> Block:
+    return next(block for block in PYTHON if block.section == section)
+
+
+def run(block: Block, sandbox: Sandbox) -> subprocess.CompletedProcess[str]:
+    """Run a block as a program, sending to the sandbox; error messages name the README's lines."""
+    sandbox.faults = block.faults
+    environment = {"INTERAKT_HOST": sandbox.url, "INTERAKT_WRITE_KEY": "test-key", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", RUN_BLOCK],
+        input="\n" * (block.line - 1) + block.text,
+        env=os.environ | environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def calls_about_somebody(code: str) -> int:
+    """Count the calls of `identify` and `event` that say who it is about."""
+    return sum(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("identify", "event")
+        and any(keyword.arg in ("user_id", "phone_number") for keyword in node.keywords)
+        for node in ast.walk(ast.parse(code))
+    )
+
+
+def table_under(heading: str, text: str = README) -> list[list[str]]:
+    """Return the cells of the first table under a heading, its head left out."""
+    section = re.split(rf"^##+ {re.escape(heading)}\n", text, maxsplit=1, flags=re.MULTILINE)[1]
+    rows = re.search(r"^\|.*?(?=^[^|]|^$|\Z)", section, re.MULTILINE | re.DOTALL)
+    assert rows is not None, f"there is no table under {heading}"
+    lines = rows[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def code_words(text: str) -> set[str]:
+    """Return every identifier that stands in code: in a fenced block or between backticks."""
+    in_code = "\n".join([*(block.text for block in BLOCKS), *re.findall(r"`([^`\n]+)`", FENCE.sub("", text))])
+    return set(re.findall(r"\w+", in_code))
+
+
+@pytest.fixture
+def any_key_sandbox() -> Iterator[Sandbox]:
+    """A local Track API that takes whatever key the README writes."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=str)
+def test_the_code_runs_and_prints_what_its_comments_say(any_key_sandbox: Sandbox, block: Block) -> None:
+    prints = [line for line in block.text.splitlines() if line.lstrip().startswith("print(")]
+    expected = [line.rpartition("  # ")[2] for line in prints if "  # " in line]
+
+    ran = run(block, any_key_sandbox)
+
+    assert len(prints) == len(expected), "each print has a comment that says what it prints"
+    assert (ran.returncode, ran.stdout.splitlines()) == (0, expected), ran.stderr
+
+
+@pytest.mark.parametrize("block", [block for block in PYTHON if block.faults is None], ids=str)
+def test_every_call_in_the_code_arrives(any_key_sandbox: Sandbox, block: Block) -> None:
+    calls = 0 if "Sandbox(" in block.text else calls_about_somebody(block.text)
+
+    run(block, any_key_sandbox)
+
+    low_level = len(re.findall(r"create_(?:user|event)\.", block.text))
+    assert len([request for request in any_key_sandbox.requests if request.received]) == calls + low_level
+    assert [request.reason for request in any_key_sandbox.requests if not request.received] == []
+
+
+def test_the_first_call_is_what_the_demo_makes(any_key_sandbox: Sandbox) -> None:
+    run(block_of("First call"), any_key_sandbox)
+
+    assert [call.body() for call in README_CALLS] == [request.body for request in any_key_sandbox.requests]
+
+
+def test_phone_numbers_arrive_as_the_comments_say(any_key_sandbox: Sandbox) -> None:
+    block = block_of("Phone numbers")
+    promised = sorted(re.findall(r"# (\+\d+ \d+)$", block.text, re.MULTILINE))
+
+    run(block, any_key_sandbox)
+
+    assert promised == sorted(f"{user['countryCode']} {user['phoneNumber']}" for user in any_key_sandbox.users)
+
+
+def test_before_send_changes_what_leaves(any_key_sandbox: Sandbox) -> None:
+    block = next(block for block in PYTHON if "track.before_send = " in block.text)
+
+    run(block, any_key_sandbox)
+
+    assert [user["traits"] for user in any_key_sandbox.users] == [{"name": "Asha"}]
+
+
+def test_a_block_that_reaches_for_another_machine_is_ended(any_key_sandbox: Sandbox) -> None:
+    code = 'import socket\nsocket.create_connection(("192.0.2.1", 443), timeout=5)\n'  # RFC 5737: nobody's address
+
+    ran = run(Block("", "python", code, 1, None), any_key_sandbox)
+
+    assert (ran.returncode, ran.stderr) == (97, "a block reached for another machine")
+
+
+def test_the_settings_table_is_what_the_code_says() -> None:
+    words = {"OnError": "function", "BeforeSend": "function"}
+    parameters = inspect.signature(Settings).parameters.values()
+
+    def in_code(parameter: inspect.Parameter) -> tuple[str, str, str]:
+        kind = parameter.annotation.removesuffix(" | None")
+        default = f'"{parameter.default}"' if isinstance(parameter.default, str) else str(parameter.default)
+        return parameter.name, words.get(kind, kind), default
+
+    rows = [tuple(cell.strip("`") for cell in row[:3]) for row in table_under("Settings")]
+
+    assert [in_code(parameter) for parameter in parameters] == rows
+    assert [getattr(interakt_track, name) for name, _, _ in rows] == [parameter.default for parameter in parameters]
+
+
+def test_the_settings_table_and_the_docstrings_use_the_same_words() -> None:
+    docstring = textwrap.dedent(Settings.__doc__ or "")
+
+    meanings = {row[0].strip("`"): row[3] for row in table_under("Settings")}
+
+    assert all(f"{name}: " in docstring for name in meanings)
+
+
+@pytest.mark.parametrize("function", [interakt_track.identify, interakt_track.event], ids=["identify", "event"])
+def test_the_tables_of_arguments_name_each_argument_in_order(function: object) -> None:
+    assert callable(function)
+    heading = next(line for line in README.splitlines() if line.endswith(f": `{function.__name__}`"))
+
+    named = [name for row in table_under(heading.lstrip("# ")) for name in re.findall(r"`(\w+)`", row[0])]
+
+    arguments = list(inspect.signature(function).parameters)
+    assert sorted(arguments) == sorted(named)
+
+
+def test_every_public_name_is_mentioned() -> None:
+    assert sorted(set(interakt_track.__all__) - code_words(README)) == []
+
+
+def test_every_attribute_of_receipts_and_stats_is_mentioned() -> None:
+    names = {
+        name
+        for kind in (interakt_track.Receipt, interakt_track.Stats, interakt_track.Response)
+        for name in dir(kind)
+        if not name.startswith("_") and name not in ("as_dict", "json")  # conveniences
+    }
+
+    assert sorted(names - code_words(README)) == []
+
+
+def test_the_tree_of_errors_is_the_one_in_the_code() -> None:
+    tree = next(block.text for block in BLOCKS if block.text.startswith("TrackError"))
+    parents: dict[int, str] = {}
+    drawn = []
+    for line in tree.splitlines():
+        match = re.match(r"([│├└─ ]*)(\w+)", line)
+        assert match is not None
+        depth = len(match[1]) // 4
+        parents[depth] = match[2]
+        drawn.append((match[2], parents[depth - 1] if depth else "Exception"))
+
+    in_code = [
+        (name, kind.__base__.__name__)
+        for name in interakt_track.__all__
+        if isinstance(kind := getattr(interakt_track, name), type) and issubclass(kind, Exception)
+    ]
+
+    assert sorted(in_code) == sorted(drawn)
+
+
+@pytest.mark.parametrize("block, words", CONSOLE, ids=[" ".join(words) for _, words in CONSOLE])
+def test_commands_exist_with_these_options(block: Block, words: list[str]) -> None:
+    command = words[0]
+
+    if command.startswith("scripts/"):
+        assert os.access(ROOT / command, os.X_OK)
+        assert all(word in (ROOT / command).read_text(encoding="utf-8") for word in words[1:])
+    elif command == "interakt-track":
+        group = program
+        assert isinstance(group, click.Group)
+        subcommand = group.get_command(click.Context(group), words[1])
+        assert subcommand is not None
+        options = {option for parameter in subcommand.params for option in parameter.opts}
+        assert [word for word in words[2:] if word.startswith("-") and word not in options] == []
+    else:
+        assert " ".join(words).replace('"', "").removesuffix("[cli]") == "pip install interakt-track-python", block
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+
+    def is_broken(link: str) -> bool:
+        path, anchor = urldefrag(link)
+        target = document if not path else document.parent / path
+        if not target.exists():
+            return True
+        return bool(anchor) and anchor not in anchors(target.read_text(encoding="utf-8"))
+
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+
+    assert [link for link in links if is_broken(link)] == []
+
+
+def anchors(text: str) -> set[str]:
+    """Return what the headings of a document can be linked by, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_picture_of_the_project_has_every_room() -> None:
+    rooms = [path.name for path in (ROOT / "interakt_track").glob("*.py")]
+    packages = [f"{path.parent.name}/" for path in (ROOT / "interakt_track").glob("*/__init__.py")]
+
+    listed = [name for row in table_under("Rooms", ARCHITECTURE) for name in re.findall(r"`([\w/.]+)`", row[0])]
+
+    assert sorted(rooms + packages) == sorted(listed)

@@ -1,0 +1,163 @@
+"""What type checkers say of the public face: mypy in its strict mode, and pyright. Checked, never run.
+
+A line with `type: ignore` is a mistake that a checker must find: where it does not, the comment is an error itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal, assert_type
+from uuid import UUID
+
+import interakt_track
+import track
+from interakt_track import InvalidMessageError, Stats
+from interakt_track_client import AuthenticatedClient
+from track import APIError, Client, DeliveryError, QueueFullError, Receipt, Response, SettingsError, TrackError
+from track.client import Client as OldClient
+from track.request import APIError as OldAPIError
+from track.version import VERSION
+
+
+class Size(Enum):
+    LARGE = "L"
+
+
+Status = Literal["queued", "delivered", "rejected", "dropped", "disabled", "invalid"]
+
+
+def settings_of_the_module() -> None:
+    assert_type(track.__version__, str)
+    track.write_key = "key"
+    interakt_track.write_key = None
+    track.host = "http://localhost:8080"
+    track.sync_mode = track.debug = track.enabled = track.strict = True
+    track.timeout = track.flush_interval = track.shutdown_timeout = 1.5
+    track.max_retries = track.max_queue_size = track.batch_size = track.max_workers = 4
+    track.default_country_code = "+44"
+    track.on_error = on_error
+    track.on_error = None
+    track.before_send = before_send
+    track.before_send = lambda body: None
+
+    track.wirte_key = "key"  # type: ignore[attr-defined]  # misspelt
+    track.timeout = "10"  # type: ignore[assignment]  # text for a number
+    track.max_workers = 1.5  # type: ignore[assignment]  # half a worker
+    track.on_error = on_error_of_one  # type: ignore[assignment]  # lacks an argument
+    track.before_send = on_error  # type: ignore[assignment]  # takes one too many
+
+
+def on_error(error: TrackError, queue_msg: Mapping[str, Any]) -> None:
+    if isinstance(error, DeliveryError):
+        assert_type(error.attempts, int)
+        if error.queue_msg is not None:
+            assert_type(error.queue_msg["path"], str)
+            assert_type(error.queue_msg["body"], dict[str, Any])
+            error.queue_msg["url"]  # type: ignore[typeddict-item]  # there is no such entry
+    if isinstance(error, APIError):
+        assert_type(error.status_code, int)
+        assert_type(error.message, str)
+        assert_type(error.status, object)
+        assert_type(error.retry_after, float | None)
+        error.code  # type: ignore[attr-defined]  # the API has none
+
+
+def on_error_of_one(error: TrackError) -> None: ...
+
+
+def before_send(body: dict[str, Any]) -> dict[str, Any] | None:
+    return body if body.get("userId") else None
+
+
+def calls() -> None:
+    receipt = track.identify("u1", "+91", "98765 43210", {"name": "Asha", "age": 24})
+    assert_type(receipt, Receipt)
+    assert_type(bool(receipt), bool)
+    assert_type(receipt.status, Status)
+    assert_type(receipt.error, TrackError | None)
+    assert_type(receipt.response, Response | None)
+    assert_type(receipt.wait(1.5), Receipt)
+    if receipt.response is not None:
+        assert_type(receipt.response.status_code, int)
+    if receipt.message is not None:
+        assert_type(receipt.message["path"], str)
+        assert_type(receipt.message["body"], dict[str, Any])
+    ok, message = receipt
+    print(ok, message)
+
+    track.identify(user_id=5, country_code=91, phone_number=9876543210)
+    track.identify(user_id=UUID(int=5), tags=["vip"], add_to_sales_cycle=True, created_at=datetime.now(UTC))
+    track.identify(phone_number="+44 7911 123456", created_at="2025-03-27T13:26:52.926Z")
+    assert_type(track.event("u1", "Order Placed", {"total": Decimal("1.10"), "size": Size.LARGE}), Receipt)
+    interakt_track.event(user_id="u1", event="Order Placed", traits=None, created_at=None)
+    assert_type(track.flush(), bool)
+    assert_type(track.flush(1), bool)
+    track.join(1.5)
+    track.shutdown(timeout=0)
+
+    if receipt.status == "sent":  # type: ignore[comparison-overlap]  # there is no such status
+        return
+    receipt.status = "delivered"  # type: ignore[misc]  # a receipt has no setters
+    track.evnt("u1", "Order Placed")  # type: ignore[attr-defined]  # misspelt
+    track.event(userid="u1", event="Order Placed")  # type: ignore[call-arg]  # misspelt
+    track.event("u1", 5)  # type: ignore[arg-type]  # a name is text
+    track.event("u1", "Order Placed", [("total", 5)])  # type: ignore[arg-type]  # traits are a mapping
+    track.event("u1", "Order Placed", {1: 5})  # type: ignore[dict-item]  # a trait's name is text
+    track.event("u1", "Order Placed", {}, "+91", "9876543210", datetime.now(UTC))  # type: ignore[misc]  # by name only
+    track.event("u1", "Order Placed", created_at=5)  # type: ignore[arg-type]  # neither a datetime nor text
+    track.event("u1", "Order Placed", tags=["vip"])  # type: ignore[call-arg]  # customers have tags, events have none
+    track.identify("u1", add_to_sales_cycle="yes")  # type: ignore[arg-type]  # a flag
+    track.flush("1")  # type: ignore[arg-type]  # seconds are a number
+
+
+def numbers() -> None:
+    stats = track.stats()
+    assert_type(stats, Stats)
+    assert_type(stats.queued + stats.delivered + stats.rejected + stats.dropped, int)
+    assert_type(stats.waiting + stats.in_flight + stats.retried + stats.merged, int)
+    assert_type(stats.refused["queue_full"], int)
+
+    stats.queued = 0  # type: ignore[misc]  # frozen
+
+
+def clients() -> None:
+    with Client(write_key="key", host="http://localhost", timeout=1.5, on_error=on_error) as client:
+        assert_type(client, Client)
+        assert_type(client.identify(5, traits={"a": [1, {"b": None}]}), Receipt)
+        assert_type(client.event("u1", event="Order Placed"), Receipt)
+        assert_type(client.flush(1), bool)
+        assert_type(client.stats(), Stats)
+        assert_type(client.api_client(), AuthenticatedClient)
+    assert_type(track.api_client(), AuthenticatedClient)
+
+    Client("key")  # type: ignore[misc]  # settings have names
+    Client(write_keys="key")  # type: ignore[call-arg]  # misspelt
+    Client(timeout="10")  # type: ignore[arg-type]  # text for a number
+    client.settings.timeout = 5  # type: ignore[misc]  # frozen
+
+
+def errors() -> None:
+    try:
+        track.event("u1", "Order Placed")
+    except (InvalidMessageError, SettingsError) as error:
+        print(ValueError.with_traceback(error, None))  # they are ValueErrors, too
+    except QueueFullError as error:
+        assert_type(error, QueueFullError)
+    except TrackError as error:
+        assert_type(error, TrackError)
+
+
+def names_of_1_0_x() -> None:
+    track.api_key = "key"
+    assert_type(track.user("u1", "+91", "9876543210", {"name": "Asha"}), Receipt)
+    assert_type(VERSION, str)
+    assert_type(OldAPIError(400, "no"), APIError)
+    client = OldClient("key", "http://localhost", False, True, 10, 100, on_error, 3, 0.5)
+    assert_type(client.user("u1"), Receipt)
+    assert_type(client.event("u1", "Order Placed"), Receipt)
+
+    track.user("u1", created_at=datetime.now(UTC))  # type: ignore[call-arg]  # it never took one
+    OldClient(secret="key")  # type: ignore[call-arg]  # never its name
