@@ -70,7 +70,7 @@ def parse_arguments() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds, good for the order of magnitude")
-    parser.add_argument("--rounds", type=int, help="how often everything is measured (6; quick: 2)")
+    parser.add_argument("--rounds", type=int, help="how often everything is measured (5; quick: 2)")
     parser.add_argument("--seconds", type=float, help="about how long one measurement takes (3; quick: 0.4)")
     parser.add_argument(
         "--only", action="append", choices=[case.name for case in CASES], help="one case; may be repeated"
@@ -86,7 +86,7 @@ def main() -> int:
     """Measure, print the table, and write it where asked to."""
     arguments = parse_arguments()
     pythons = dict(text.split("=", 1) for text in arguments.python)
-    rounds = arguments.rounds or (2 if arguments.quick else 6)
+    rounds = arguments.rounds or (2 if arguments.quick else 5)
     seconds = arguments.seconds or (0.4 if arguments.quick else 3.0)
     cases = [case for case in CASES if not arguments.only or case.name in arguments.only]
     if arguments.quick:

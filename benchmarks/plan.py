@@ -66,8 +66,8 @@ class Row:
 
 
 CASES = (
-    Case("calls", "calls", dict.fromkeys(ONE_EACH, 5000.0), latency=0.05),
-    Case("scattered calls", "scattered-calls", dict.fromkeys(ONE_EACH, 500.0), latency=0.05),
+    Case("calls", "calls", dict.fromkeys(ONE_EACH, 1500.0), latency=0.05, repeats=4),
+    Case("scattered calls", "scattered-calls", dict.fromkeys(ONE_EACH, 150.0), latency=0.05, repeats=4),
     Case(
         "delivery at 50 ms",
         "delivery",

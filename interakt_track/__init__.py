@@ -31,7 +31,7 @@ from ._errors import (
 from ._published import warn_of_old_name
 from ._receipt import Receipt, Response
 from ._stats import Stats
-from ._version import VERSION as __version__
+from ._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ before_send: BeforeSend | None = None
 """Given a copy of the outgoing body at the call; returns the body to send, or None to drop it."""
 
 _read_settings = itemgetter(*MODULE_SETTINGS)
-_engine = DefaultClient(lambda: _read_settings(globals()))
+_module_client = DefaultClient(lambda: _read_settings(globals()), lambda: strict is not False)
 
 
 def identify(
@@ -157,7 +157,11 @@ def identify(
     add_to_sales_cycle: bool | None = None,
 ) -> Receipt:
     """Say who a customer is; see `Client.identify`."""
-    return _engine.get().identify(
+    try:
+        client = _module_client.get()
+    except SettingsError as error:
+        return _module_client.refuse(error)
+    return client.identify(
         user_id,
         country_code,
         phone_number,
@@ -189,29 +193,33 @@ def event(
     created_at: datetime | str | None = None,
 ) -> Receipt:
     """Say what a customer did; see `Client.event`."""
-    return _engine.get().event(user_id, event, traits, country_code, phone_number, created_at=created_at)
+    try:
+        client = _module_client.get()
+    except SettingsError as error:
+        return _module_client.refuse(error)
+    return client.event(user_id, event, traits, country_code, phone_number, created_at=created_at)
 
 
 def flush(timeout: float | None = None) -> bool:
     """Send what waits now, and wait until everything queued before is settled; see `Client.flush`."""
-    return _engine.get().flush(timeout)
+    return _module_client.get_as_it_was().flush(timeout)
 
 
 def join(timeout: float | None = None) -> None:
     """Wait as `flush` does, and let the threads end; see `Client.join`."""
-    _engine.get().join(timeout)
+    _module_client.get_as_it_was().join(timeout)
 
 
 def shutdown(timeout: float | None = None) -> None:
     """Send what can be sent in time, and report the rest; see `Client.shutdown`."""
-    _engine.get().shutdown(timeout)
+    _module_client.get_as_it_was().shutdown(timeout)
 
 
 def stats() -> Stats:
     """Return what became of every message so far."""
-    return _engine.get().stats()
+    return _module_client.get_as_it_was().stats()
 
 
 def api_client() -> AuthenticatedClient:
     """Return the generated, typed low-level client, ready to use; see `Client.api_client`."""
-    return _engine.get().api_client()
+    return _module_client.get().api_client()

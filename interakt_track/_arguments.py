@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from ._errors import InvalidMessageError
-from ._lifecycle import IMPORT_LOCK
+from ._locks import IMPORT_LOCK
 from ._phone import parse_phone
 from ._traits import MAX_DIGITS, check_text, integer, is_too_long, timestamp, type_name
 
@@ -35,7 +35,8 @@ def parse_user_id(user_id: object) -> str | None:
             raise InvalidMessageError(f"user_id is an int of more than {MAX_DIGITS:,} digits")
         return str(number)
 
-    from uuid import UUID  # noqa: PLC0415 - only where an id is neither text nor a number
+    with IMPORT_LOCK:
+        from uuid import UUID  # noqa: PLC0415 - only where an id is neither text nor a number
 
     if isinstance(user_id, UUID):
         return UUID.__str__(user_id)
@@ -106,7 +107,8 @@ def parse_created_at(created_at: object) -> str | None:
     if created_at is None:
         return None
 
-    from datetime import datetime  # noqa: PLC0415 - only where a call has a time
+    with IMPORT_LOCK:
+        from datetime import datetime  # noqa: PLC0415 - only where a call has a time
 
     moment: datetime | None = None
     if isinstance(created_at, datetime):

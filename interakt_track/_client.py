@@ -1,4 +1,4 @@
-"""A client: one queue with its threads, the calls that fill it, and its settings."""
+"""A client: the calls, what may be called, and the settings; what sends is its engine."""
 
 from __future__ import annotations
 
@@ -8,42 +8,31 @@ from time import monotonic
 
 from . import _lifecycle
 from ._account import ACCOUNTS
-from ._errors import (
-    DeliveryError,
-    ExpiredError,
-    InvalidMessageError,
-    QueueFullError,
-    SettingsError,
-    ShutdownError,
-    UnreachableError,
-)
+from ._engine import Engine
+from ._errors import InvalidMessageError, QueueFullError, SettingsError
+from ._lifecycle import needs_care
+from ._locks import IMPORT_LOCK
 from ._logs import DEBUG_OUTPUT, Quiet
-from ._messages import LOG, RAISE, event_message, message_from_body, user_message, wire
-from ._queue import Queue
+from ._messages import LOG, event_message, message_from_body, user_message, wire
 from ._receipt import Outcome, Receipt
-from ._reporter import Reporter
-from ._sender import Sender
 from ._settings import Settings, travels_in_clear
 from ._threads import is_own_thread
-from ._worker import Workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
     from types import TracebackType
     from typing import Any, Self, Unpack
 
-    from interakt_track_client import AuthenticatedClient
+    from interakt_track_client import AuthenticatedClient  # noqa: TID251 - named as what `api_client` returns
 
     from ._account import Account
     from ._messages import Message
-    from ._settings import SettingsArguments
+    from ._settings import BeforeSend, SettingsArguments
     from ._stats import Stats
 
-PATIENCE = 60.0  # seconds without a settled message after which a flush without a timeout gives up
 QUEUE_IS_FULL = "the queue is full; raise max_queue_size, or send less than the account's requests per minute"
-REPORTING_TIME = 1.0  # seconds beyond `shutdown_timeout` that `on_error` may take at exit
 
 
 class Client:
@@ -65,7 +54,7 @@ class Client:
     def __init__(self, **settings: Unpack[SettingsArguments]) -> None:
         self._settings = Settings(**settings)
         self._start()
-        _lifecycle.register(self)
+        _lifecycle.register_fork(self)
 
     def __repr__(self) -> str:
         return f"<Client of {self._settings.host}>"
@@ -198,13 +187,12 @@ class Client:
             True when everything queued before is settled: delivered, or reported as lost.
         """
         self._check_process()
-        deadline = float("inf") if timeout is None else monotonic() + max(0.0, timeout)
-        return self._flush(deadline, patience=PATIENCE if timeout is None else float("inf"))
+        return self._engine.flush(timeout)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait as `flush` does, and let the threads end that have nothing left to do."""
         self.flush(timeout)
-        self._queue.dismiss()
+        self._engine.dismiss()
 
     def shutdown(self, timeout: float | None = None) -> None:
         """Send what can be sent in time, report the rest to `on_error`, and let the threads end.
@@ -215,12 +203,12 @@ class Client:
             timeout: Seconds to wait at most; None: `shutdown_timeout`.
         """
         self._check_process()
-        self._shut_down(monotonic(), self._settings.shutdown_timeout if timeout is None else max(0.0, timeout))
+        self._engine.shut_down(monotonic(), self._settings.shutdown_timeout if timeout is None else max(0.0, timeout))
 
     def stats(self) -> Stats:
         """Return what became of every message so far; the numbers add up."""
         self._check_process()
-        return self._queue.stats(dict(self._refused))
+        return self._engine.queue.stats(dict(self._refused))
 
     def api_client(self) -> AuthenticatedClient:
         """Return the generated, typed low-level client, ready with this client's key, host and timeout.
@@ -230,39 +218,25 @@ class Client:
         Raises:
             SettingsError: The write key is missing.
         """
-        from ._http import build_client  # noqa: PLC0415 - brings httpx and attrs, wanted only when asked for
+        with IMPORT_LOCK:
+            from ._http import build_client  # noqa: PLC0415 - brings httpx and attrs, wanted only when asked for
 
         account = self._account_needed()
-        return build_client(account.host, account.write_key, timeout=self._settings.timeout)
-
-    # What the process does to a client.
-
-    def leave(self, started: float) -> None:
-        """Leave with the process: at most `shutdown_timeout` from `started` on."""
-        self._is_plain = False
-        if not _lifecycle.is_forked():
-            self._shut_down(started, self._settings.shutdown_timeout)
+        return build_client(account.host, account.write_key, timeout=self._settings.timeout, checks_answers=False)
 
     def start_anew(self) -> None:
-        """Forget the parent's messages, threads and locks, in a forked child."""
-        self._queue.is_inherited = True
+        """Leave the parent's messages, threads and locks to the parent; called in a forked child."""
         self._start()
 
     # All below is ours.
 
     def _start(self) -> None:
-        settings = self._settings
         self._lock = threading.RLock()  # guards _settings and _refused
         self._quiet = Quiet()
         self._refused: Counter[str] = Counter()
-        self._reporter = Reporter()
-        self._queue = Queue(
-            max_size=settings.max_queue_size,
-            batch_size=settings.batch_size,
-            flush_interval=settings.flush_interval,
-            summon=self._summon,
-        )
-        self._workers = Workers(self._queue, self._reporter, settings=settings, new_sender=Sender)
+        self._engine = Engine(self._settings)
+        self._queue = self._engine.queue
+        self._reporter = self._engine.reporter
         self._apply()
 
     def _apply(self) -> None:
@@ -270,25 +244,13 @@ class Client:
         self._account: Account | None = (
             None if settings.write_key is None else ACCOUNTS.get(settings.host, settings.write_key)
         )
-        # Whether the usual case holds; after exit began, a call has to send its message itself.
         self._is_plain = (
-            settings.enabled
-            and not settings.sync_mode
-            and settings.before_send is None
-            and self._account is not None
-            and not _lifecycle.is_leaving()
+            settings.enabled and not settings.sync_mode and settings.before_send is None and self._account is not None
         )
-        self._queue.max_size = settings.max_queue_size
-        self._queue.batch_size = settings.batch_size
-        self._queue.flush_interval = settings.flush_interval
-        self._workers.settings = settings
-        self._reporter.on_error = settings.on_error
+        self._engine.follow(settings)
         DEBUG_OUTPUT.show(settings.debug)
         if travels_in_clear(settings.host):
             self._quiet.warn("clear", "host is http://, so the write key travels in clear; use https://")
-
-    def _summon(self) -> None:
-        self._workers.start_one()
 
     def _check_process(self) -> None:
         if _lifecycle.is_forked():
@@ -304,7 +266,7 @@ class Client:
 
     def _accept(self, message: Message, problems: list[InvalidMessageError] | None) -> Receipt:
         """Queue a message; the usual case costs no more than these few looks."""
-        if self._is_plain and not problems and not self._reporter.is_telling and not _lifecycle.is_forked():
+        if self._is_plain and not problems and not self._reporter.is_telling and not needs_care():
             if self._queue.put(message):
                 return Receipt(message, self._queue)
             return self._refuse_full(message)
@@ -326,7 +288,7 @@ class Client:
             self._quiet.warn("settings", str(error), is_error=True)
             return self._refuse(message, "invalid", Outcome("invalid", error))
         if settings.before_send is not None:
-            replaced = self._ask_before_send(message)
+            replaced = self._ask_before_send(settings.before_send, message)
             if isinstance(replaced, Receipt):
                 return replaced
             message = replaced
@@ -337,20 +299,17 @@ class Client:
         if not self._queue.put(message):
             return self._refuse_full(message)
         if _lifecycle.is_leaving():
-            self._shut_down(monotonic(), settings.shutdown_timeout)  # no handler will run again to send it
+            self._engine.shut_down(monotonic(), settings.shutdown_timeout)  # no handler will run again to send it
         return Receipt(message, self._queue)
 
-    def _ask_before_send(self, message: Message) -> Message | Receipt:
+    def _ask_before_send(self, before_send: BeforeSend, message: Message) -> Message | Receipt:
         """Return the message that `before_send` makes of one, or the receipt of a call it refused."""
-        before_send = self._settings.before_send
-        assert before_send is not None
         try:
             body = before_send(wire(message)["body"])
             if body is None:
                 return self._refuse(message, "before_send", Outcome("dropped"))
             return message_from_body(message, body, default_country_code=self._settings.default_country_code)
-        except Exception as cause:
-            # The application's code: whatever it does, the caller of track.event must not be disturbed.
+        except Exception as cause:  # noqa: BLE001 - the application's code: whatever it does, the caller goes on
             what = str(cause) if isinstance(cause, InvalidMessageError) else type(cause).__name__
             error = InvalidMessageError(f"before_send made no message: {what}")
             error.__cause__ = cause
@@ -359,32 +318,15 @@ class Client:
             return self._refuse(message, "before_send", Outcome("dropped", error))
 
     def _send_in_sync(self, message: Message) -> Receipt:
-        """Send a message through the same order and ration, and wait for what becomes of it."""
         settings = self._settings
-        deadline = monotonic() + settings.timeout * (settings.max_retries + 1)
-        message.told_by = RAISE
-        if not self._queue.put(message):
+        outcome = self._engine.send(message, seconds=settings.timeout * (settings.max_retries + 1))
+        if outcome is None:
             return self._refuse_full(message)
-        self._queue.mark()
-        self._wait(lambda: message.outcome is not None and message.outcome.is_final, deadline=deadline)
-        outcome = message.outcome or self._end_in_sync(message)
         if outcome.error is None:
             return Receipt(message, self._queue)
         if settings.strict:
             raise outcome.error
         return Receipt(message, self._queue, outcome)
-
-    def _end_in_sync(self, message: Message) -> Outcome:
-        """End a message whose call has no time left; a late answer to it is ignored."""
-        expired = ExpiredError("the time of this call was up before the message could be sent")
-        if not self._queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
-            late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
-            self._queue.give_up(message, Outcome("dropped", late))
-        outcome = message.outcome
-        assert outcome is not None
-        if isinstance(outcome.error, DeliveryError):
-            outcome.error.queue_msg = wire(message)
-        return outcome
 
     def _refuse_full(self, message: Message) -> Receipt:
         self._quiet.warn(
@@ -406,38 +348,3 @@ class Client:
         with self._lock:
             self._refused[reason] += 1
         return Receipt(message, None, outcome)
-
-    def _flush(self, deadline: float, *, patience: float) -> bool:
-        if is_own_thread() or self._queue.is_settled():
-            return self._queue.is_settled()
-        return self._wait(self._queue.mark().is_over, deadline=deadline, patience=patience)
-
-    def _wait(self, is_over: Callable[[], bool], *, deadline: float, patience: float = float("inf")) -> bool:
-        """Wait until `is_over`; send and report in this thread what no thread of ours does."""
-        queue = self._queue
-        if _lifecycle.is_leaving() or not self._workers.start_one():
-            is_stuck = queue.watch_progress(patience)
-            self._workers.help_out(lambda: is_over() or queue.is_sent() or is_stuck(), deadline=deadline)
-            self._reporter.drain(min(deadline, monotonic() + patience))
-        return queue.wait_until(is_over, deadline=deadline, patience=patience)
-
-    def _shut_down(self, started: float, timeout: float) -> None:
-        deadline = started + timeout
-        if is_own_thread():
-            return
-        try:
-            self._flush(deadline, patience=float("inf"))
-        finally:
-            self._abandon(timeout)
-            self._reporter.drain(deadline + REPORTING_TIME)
-            self._abandon(timeout)  # what on_error queued meanwhile
-            self._queue.dismiss()
-
-    def _abandon(self, timeout: float) -> None:
-        if self._queue.is_settled():
-            return
-        lost = self._workers.abandon(
-            ShutdownError("the process left before the message was delivered; one in flight may have arrived")
-        )
-        if lost:
-            self._quiet.warn("shutdown", f"{lost} messages could not be delivered within {timeout:g} s of leaving")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 
+from . import _lifecycle
 from ._client import Client
+from ._errors import SettingsError
+from ._logs import Quiet
 from ._published import choose_key, warn_of_old_name
+from ._receipt import Outcome, Receipt
 from ._settings import SETTING_NAMES, Settings
 
 TYPE_CHECKING = False
@@ -22,14 +26,22 @@ class DefaultClient:
 
     Args:
         read: Returns the module's values of `MODULE_SETTINGS`, in that order.
+        is_strict: Whether a wrong setting is raised; it has to be known when another setting is wrong.
     """
 
-    def __init__(self, read: Callable[[], tuple[object, ...]]) -> None:
+    def __init__(self, read: Callable[[], tuple[object, ...]], is_strict: Callable[[], bool]) -> None:
         self._read = read
-        self._lock = threading.RLock()  # guards all below
+        self._is_strict = is_strict
+        self.start_anew()
+        _lifecycle.register_fork(self)
         self._values: tuple[object, ...] = ()
         self._client: Client | None = None
         self._has_warned = False
+
+    def start_anew(self) -> None:
+        """Take a new lock, in a forked child too."""
+        self._lock = threading.RLock()  # guards all the rest
+        self._quiet = Quiet()
 
     def get(self) -> Client:
         """Return the client, with the settings of this moment.
@@ -37,11 +49,35 @@ class DefaultClient:
         Raises:
             SettingsError: A setting has a wrong value.
         """
-        values = self._read()
+        try:
+            values = self._read()
+        except KeyError as error:
+            raise SettingsError(f"{error.args[0]} was deleted; assign it a value") from None
         client = self._client
         if client is not None and values == self._values:
             return client
         return self._follow(values)
+
+    def get_as_it_was(self) -> Client:
+        """Return the client for a call that queues nothing: where `strict` is False, a wrong setting changes nothing.
+
+        Raises:
+            SettingsError: A setting has a wrong value, and `strict` is not False.
+        """
+        try:
+            return self.get()
+        except SettingsError as error:
+            self.refuse(error)
+            with self._lock:
+                self._client = self._client or Client()
+                return self._client
+
+    def refuse(self, error: SettingsError) -> Receipt:
+        """Return the falsy receipt of a call that meets a wrong setting, told once a minute; raise unless lenient."""
+        if self._is_strict():
+            raise error
+        self._quiet.warn("settings", str(error), is_error=True)
+        return Receipt(None, None, Outcome("invalid", error))
 
     def _follow(self, values: tuple[object, ...]) -> Client:
         with self._lock:

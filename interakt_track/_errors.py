@@ -132,9 +132,7 @@ class ServerError(APIError):
     """5xx: the API failed; sending again later may work."""
 
 
-def api_error(
-    status_code: int, message: str, status: object = None, *, retry_after: float | None = None
-) -> APIError:
+def api_error(status_code: int, message: str, status: object = None, *, retry_after: float | None = None) -> APIError:
     """Return the member of the tree that an answer's status code stands for."""
     kind: type[APIError] = RejectedError
     if status_code in (401, 403):

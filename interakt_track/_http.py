@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 KEEPALIVE_EXPIRY = 4.0  # servers commonly drop an idle connection after 5 s; the first to close avoids a lost request
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEPALIVE_EXPIRY)
+_CHECK = "check the network, the proxy settings and `host`"
+_CHECK_PROXY = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _PLACEHOLDER = "hidden"  # the generated client shows its token in its repr, so the key is kept elsewhere
 
 _ssl_context: ssl.SSLContext | None = None
@@ -91,6 +93,10 @@ def build_client(host: str, write_key: str, *, timeout: float, checks_answers: b
             "transport": BoundedTransport(checks_answers=checks_answers),
         },
     )
+
+
+class EnvironmentRefusedError(httpx.ConnectError):
+    """What the environment says about proxies or certificates cannot be used; the text is ours."""
 
 
 class BoundedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -153,12 +159,12 @@ class BoundedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         try:
             context = shared_ssl_context()
         except OSError as exc:
-            raise httpx.ConnectError("the certificates named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read") from exc
+            raise EnvironmentRefusedError("the certificates cannot be read; check SSL_CERT_FILE, SSL_CERT_DIR") from exc
         try:
             factory = httpx.Client if kind == "sync" else httpx.AsyncClient
             client = factory(verify=context, limits=_LIMITS)
         except (ValueError, ImportError, httpx.InvalidURL) as exc:  # ImportError: SOCKS needs another package
-            raise httpx.ProxyError("a proxy named in the environment cannot be used") from exc
+            raise EnvironmentRefusedError(f"a proxy of the environment cannot be used; {_CHECK_PROXY}") from exc
         for transport in (client._transport, *client._mounts.values()):
             if isinstance(transport, httpx.HTTPTransport):
                 transport._pool._network_backend = BoundedBackend(transport._pool._network_backend)
@@ -221,7 +227,6 @@ _NOT_RECEIVED = (
 )
 """What is raised only while the request has not left in full, so that the API cannot have received it."""
 
-_CHECK = "check the network, the proxy settings and `host`"
 _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((httpx.ConnectTimeout, httpx.PoolTimeout), f"no connection to the API in time; {_CHECK}"),
     ((httpx.WriteTimeout,), "the request could not be sent in time; check the network, or raise `timeout`"),
@@ -248,6 +253,8 @@ def delivery_error(exc: Exception) -> DeliveryError:
     if isinstance(exc, DeliveryError):
         return exc
     words = next((words for kinds, words in _WORDS if isinstance(exc, kinds)), f"sending failed: {type(exc).__name__}")
+    if isinstance(exc, EnvironmentRefusedError):
+        words = str(exc)
     detail = _detail(exc)
     text = f"{words} ({detail})" if detail else words
     return UnreachableError(text, is_ambiguous=not isinstance(exc, _NOT_RECEIVED))

@@ -46,13 +46,11 @@ class Ledger:
     Attributes:
         waiting: Taken in and not in flight.
         in_flight: In a request under way.
-        settlements: Grows with everything that somebody may wait for.
     """
 
     def __init__(self) -> None:
         self.waiting = 0
         self.in_flight = 0
-        self.settlements = 0
         self._taken_in = 0
         self._withdrawn = 0
         self._retried = 0
@@ -90,13 +88,16 @@ class Ledger:
         else:
             self.waiting -= 1
         self._ended[outcome.status] += 1
+        outcome.epoch = epoch
         if outcome.is_final:
-            self.confirm(epoch)
+            self.confirm(outcome)
 
-    def confirm(self, epoch: Epoch) -> None:
-        """Count down what the epoch waits for."""
-        epoch.unsettled -= 1
-        self._pass_epochs()
+    def confirm(self, outcome: Outcome) -> None:
+        """Note that an ended message is told of, too."""
+        outcome.is_final = True
+        epoch, outcome.epoch = outcome.epoch, None
+        if epoch is not None:
+            self._count_down(epoch)
 
     def withdraw(self, outcome: Outcome) -> None:
         """Count a message as ended whose place in the order is passed over later."""
@@ -110,7 +111,7 @@ class Ledger:
             self._taken_in += 1
             return
         self.waiting -= 1
-        self.confirm(epoch)
+        self._count_down(epoch)
 
     def has_withdrawn(self) -> bool:
         """Tell whether places are to be passed over."""
@@ -145,6 +146,10 @@ class Ledger:
             rejected=self._ended["rejected"],
             dropped=self._ended["dropped"],
         )
+
+    def _count_down(self, epoch: Epoch) -> None:
+        epoch.unsettled -= 1
+        self._pass_epochs()
 
     def _pass_epochs(self) -> None:
         while self._epochs[0].is_closed and self._epochs[0].unsettled == 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
 from time import monotonic
 from weakref import WeakSet
 
@@ -15,28 +14,41 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    class Living(Protocol):
+    class Forks(Protocol):
+        """What holds a lock, or more of the parent's."""
+
+        def start_anew(self) -> None:
+            """Forget the parent's messages, threads and locks."""
+
+    class Lives(Forks, Protocol):
         """What leaves and forks with the process."""
 
         def leave(self, started: float) -> None:
             """Send what can be sent in the client's `shutdown_timeout` from `started`, and report the rest."""
 
-        def start_anew(self) -> None:
-            """Forget the parent's messages, threads and locks."""
 
-
-IMPORT_LOCK = threading.RLock()
-"""Held around the import of what sends: a fork in the middle of it would leave the child an import that never ends."""
-
-_living: WeakSet[Living] = WeakSet()
+_living: WeakSet[Lives] = WeakSet()
+_held: set[Lives] = set()
+_forking: WeakSet[Forks] = WeakSet()
 _pid = os.getpid()
 _is_leaving = False
 _watched: dict[str, int] = {}
 
 
-def register(client: Living) -> None:
-    """Let a client take part in exit and fork."""
-    _living.add(client)
+def register(engine: Lives) -> None:
+    """Let what sends take part in exit and fork."""
+    _living.add(engine)
+    _forking.add(engine)
+
+
+def hold(engine: Lives) -> None:
+    """Keep what sends until exit, where it has no thread that keeps it: its client may be nobody's any more."""
+    _held.add(engine)
+
+
+def register_fork(holder: Forks) -> None:
+    """Let what holds a lock take part in forks: a thread that is not there in the child may hold it."""
+    _forking.add(holder)
 
 
 def watch_exit() -> None:
@@ -58,6 +70,11 @@ def is_leaving() -> bool:
     return _is_leaving
 
 
+def needs_care() -> bool:
+    """Tell whether a call cannot leave its message to threads as usual: the process exits, or was forked unnoticed."""
+    return _is_leaving or os.getpid() != _pid
+
+
 def is_forked() -> bool:
     """Tell whether this is a child that no fork hook has told so: a C-level fork, as uWSGI's, runs none."""
     return os.getpid() != _pid
@@ -68,8 +85,8 @@ def start_anew_after_fork() -> None:
     global _pid  # noqa: PLW0603 - this module owns it
     _pid = os.getpid()
     ACCOUNTS.forget()
-    for client in list(_living):
-        client.start_anew()
+    for holder in list(_forking):
+        holder.start_anew()
 
 
 def _leave() -> None:
@@ -77,26 +94,11 @@ def _leave() -> None:
     global _is_leaving  # noqa: PLW0603 - this module owns it
     _is_leaving = True
     started = monotonic()
-    for client in list(_living):
-        client.leave(started)
-
-
-def _before_fork() -> None:
-    IMPORT_LOCK.acquire()
-
-
-def _after_fork_in_parent() -> None:
-    IMPORT_LOCK.release()
-
-
-def _after_fork_in_child() -> None:
-    IMPORT_LOCK.release()
-    start_anew_after_fork()
+    for engine in list(_living):
+        engine.leave(started)
 
 
 # At import, not at the first message: a handler registered while handlers run would never run.
 atexit.register(_leave)
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(after_in_child=start_anew_after_fork)

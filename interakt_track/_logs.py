@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
+from ._locks import IMPORT_LOCK
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
@@ -15,7 +17,8 @@ QUIET_PERIOD = 60.0  # seconds between two lines about the same kind of trouble
 
 def logger() -> logging.Logger:
     """Return the SDK's logger; `logging` is imported when something is first told, it is a third of the import."""
-    import logging  # noqa: PLC0415 - see above
+    with IMPORT_LOCK:
+        import logging  # noqa: PLC0415 - see above
 
     return logging.getLogger(LOGGER_NAME)
 
@@ -24,8 +27,12 @@ class Quiet:
     """Logs a kind of trouble at most once a minute, with the number of times it happened since."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _seen
+        self.start_anew()
         self._seen: dict[str, tuple[float, int]] = {}
+
+    def start_anew(self) -> None:
+        """Take a new lock, in a forked child too."""
+        self._lock = threading.Lock()  # guards _seen
 
     def warn(self, kind: str, text: str, *, is_error: bool = False, exc_info: bool = False) -> None:
         """Log `text` unless this kind was logged in the last minute.
@@ -59,7 +66,8 @@ class DebugOutput:
         """Start or stop showing them; handlers the application configured keep getting every record."""
         if is_wanted == (self._handler is not None):
             return
-        import logging  # noqa: PLC0415 - only where debug is set
+        with IMPORT_LOCK:
+            import logging  # noqa: PLC0415 - only where debug is set
 
         log = logger()
         if self._handler is not None:
@@ -76,7 +84,8 @@ class DebugOutput:
 
 def _fallback_handler() -> logging.Handler:
     """Return a handler that writes to stderr what no handler of the application would show."""
-    import logging  # noqa: PLC0415 - only where debug is set
+    with IMPORT_LOCK:
+        import logging  # noqa: PLC0415 - only where debug is set
 
     class Fallback(logging.StreamHandler):  # type: ignore[type-arg]  # generic only in the stubs
         def emit(self, record: logging.LogRecord) -> None:

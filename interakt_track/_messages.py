@@ -15,7 +15,7 @@ from ._arguments import (
     parse_user_id,
 )
 from ._errors import InvalidMessageError
-from ._lifecycle import IMPORT_LOCK
+from ._locks import IMPORT_LOCK
 from ._traits import MAX_BODY_BYTES, encode, show_path, snapshot, timestamp, type_name
 
 TYPE_CHECKING = False
@@ -368,7 +368,8 @@ def _masked(text: str) -> str:
 
 
 def _call_time(message: Message) -> str | None:
-    from datetime import UTC, datetime  # noqa: PLC0415 - only where a message is late
+    with IMPORT_LOCK:
+        from datetime import UTC, datetime  # noqa: PLC0415 - only where a message is late
 
     return timestamp(datetime.fromtimestamp(message.called_at, UTC))
 

@@ -34,11 +34,10 @@ def _readable(bounds: Attempt, max_bytes: int) -> int:
 
 
 class _BoundedSSLSocket(ssl.SSLSocket):
-    """Looks at the clock in each send and receive, since callers loop over them with the timeout they set once."""
+    """Looks at the clock in each receive: TLS inside of TLS loops over them, with a timeout set once.
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        self.settimeout(_bounds().time_left(self.gettimeout(), TimeoutError))
-        return super().send(data, flags)
+    Sending needs no such thing, since a TLS socket sends all it is given under one timeout.
+    """
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         self.settimeout(_bounds().time_left(self.gettimeout(), TimeoutError))
@@ -66,8 +65,8 @@ class BoundedStream(httpcore.NetworkStream):
             if isinstance(sock, ssl.SSLSocket):
                 self._stream.write(buffer, left)
                 return
-            # `sendall` counts its timeout over the whole buffer; the stream's own loop starts it anew at each piece
-            # that a slow reader takes.
+            # `sendall` counts its timeout over the whole buffer; httpcore's loop over `send` starts it anew at each
+            # piece that a slow reader takes.
             try:
                 sock.settimeout(left)
                 sock.sendall(buffer)

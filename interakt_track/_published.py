@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ._errors import SettingsError
+from ._locks import IMPORT_LOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ _PASSED_OVER = frozenset({"_frozen_importlib", "_frozen_importlib_external", "im
 
 def warn_of_old_name(old: str, new: str) -> None:
     """Issue a `DeprecationWarning` at the line of the application that led here: elsewhere nobody would see it."""
-    import warnings  # noqa: PLC0415 - only where an old name is used
+    with IMPORT_LOCK:
+        import warnings  # noqa: PLC0415 - only where an old name is used
 
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSED_OVER:

@@ -11,13 +11,14 @@ appends first and looks at it after that, so one of the two sees the other.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from time import monotonic, time
+from time import monotonic
 
+from ._inbox import NORMAL, Inbox
 from ._ledger import Ledger, Mark
 from ._order import IN_FLIGHT, Lane
 from ._receipt import Outcome
 from ._takers import LINGER, Takers
+from ._waiters import Waiters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,14 +26,12 @@ if TYPE_CHECKING:
 
     from ._account import Account
     from ._errors import DeliveryError
-    from ._ledger import Epoch
     from ._messages import Message
     from ._order import Unit
     from ._receipt import Response
     from ._stats import Stats
 
 WINDOW = 256  # ready units; enough for any number of workers, and what waits beyond it costs only its message
-NORMAL = 1  # the priority that needs no look ahead
 INFINITY = float("inf")
 
 
@@ -54,47 +53,39 @@ class Queue:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.max_size = max_size
-        self.batch_size = batch_size
-        self.flush_interval = flush_interval
+        self.inbox = Inbox(batch_size=batch_size, flush_interval=flush_interval)
         self.is_inherited = False  # after a fork: the parent's, whose locks may be held for ever
         self._summon = summon
         self._clock = clock
-        self._inbox: deque[Message | Mark] = deque()
         self._lanes: dict[Account, Lane] = {}
         self._in_flight_units: set[Unit] = set()
         # An RLock: a signal handler may call track.event while its thread holds it.
-        self._lock = threading.RLock()  # guards everything below, and who pops from _inbox
+        self._lock = threading.RLock()  # guards everything here but the inbox's items
         self._takers = Takers(self._lock)
-        self._settled = threading.Condition(self._lock)  # those who wait for messages
+        self.waiters = Waiters(self._lock, clock)
         self._wake_at = 1
-        self._waiters = 0
         self._dismissals = 0
-        self._released = 0
-        self._marks = 0
-        self._uneven = 0
         self._ledger = Ledger()
 
     # Called by those who queue.
 
     def put(self, message: Message) -> bool:
         """Queue a message; False when there is no room for it."""
-        inbox = self._inbox
-        if len(inbox) + self._ledger.waiting >= self.max_size:
+        items = self.inbox.items
+        if len(items) + self._ledger.waiting >= self.max_size:
             return False
         if message.priority != NORMAL:
             with self._lock:
-                self._uneven += 1
-        inbox.append(message)
-        if len(inbox) >= self._wake_at:
+                self.inbox.expect_uneven()
+        items.append(message)
+        if len(items) >= self._wake_at:
             self._nudge()
         return True
 
     def mark(self) -> Mark:
         """Put a mark behind everything queued so far, and release all before it."""
-        mark = Mark()
         with self._lock:
-            self._marks += 1
-            self._inbox.append(mark)
+            mark = self.inbox.add_mark()
         self._nudge()
         return mark
 
@@ -138,15 +129,14 @@ class Queue:
         """Settle a unit the API took."""
         self.settle(unit, lambda message: Outcome("delivered", response=response))
 
-    def settle(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> list[Message]:
+    def settle(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> None:
         """End a unit in flight; one that was taken apart ends only the message it was sending.
 
-        Returns:
-            The messages that ended by this call: none when the unit was settled before, at a deadline.
+        Nothing happens to a unit that was ended before, at a deadline: a late answer says nothing new.
         """
         with self._lock:
             if unit.state != IN_FLIGHT:
-                return []
+                return
             ended = unit.messages[:1] if unit.is_apart else unit.messages
             rest = unit.messages[len(ended) :]
             self._in_flight_units.discard(unit)
@@ -159,8 +149,7 @@ class Queue:
                 unit.lane.resume(unit)
             else:
                 self._close(unit)
-            self._tell()
-            return ended
+            self.waiters.tell()
 
     def give_back(self, unit: Unit, delay: float, *, is_retry: bool) -> None:
         """Keep a unit in its place, to be tried again after `delay` seconds."""
@@ -181,12 +170,11 @@ class Queue:
             unit.attempts = unit.free_attempts = 0
             unit.lane.resume(unit)
 
-    def confirm(self, epoch: Epoch, outcome: Outcome) -> None:
+    def confirm(self, outcome: Outcome) -> None:
         """Note that a message's failure has been reported; only now it is settled for those who wait."""
         with self._lock:
-            outcome.is_final = True
-            self._ledger.confirm(epoch)
-            self._tell()
+            self._ledger.confirm(outcome)
+            self.waiters.tell()
 
     def withdraw(self, message: Message, outcome_of: Callable[[DeliveryError | None], Outcome]) -> bool:
         """End a message that is not in flight; its place is passed over when its turn comes.
@@ -210,7 +198,7 @@ class Queue:
             else:
                 message.outcome = outcome
                 self._ledger.withdraw(outcome)
-            self._tell()
+            self.waiters.tell()
             return True
 
     def give_up(self, message: Message, outcome: Outcome) -> None:
@@ -221,23 +209,24 @@ class Queue:
                     self._in_flight_units.discard(unit)
                     self._end(unit, unit.messages, lambda _: outcome)
                     self._close(unit)
-                    self._tell()
+                    self.waiters.tell()
                     return
 
-    def abandon(self, outcome_of: Callable[[Message], Outcome]) -> list[tuple[Message, Epoch]]:
+    def abandon(self, outcome_of: Callable[[Message], Outcome]) -> None:
         """End everything that is not settled; a late answer to what is in flight is ignored."""
-        ended: list[tuple[Message, Epoch]] = []
         with self._lock:
-            self._release_all()
+            for item in self.inbox.pop_all():
+                self._link(item, self._clock())
             for unit in tuple(self._in_flight_units):
                 self._in_flight_units.discard(unit)
-                ended += self._abandon(unit, outcome_of)
+                self._end(unit, unit.messages, outcome_of)
+                self._close(unit)
             for lane in tuple(self._lanes.values()):
                 while (waiting := lane.take_any()) is not None:
                     if self._drop_withdrawn(waiting):
-                        ended += self._abandon(waiting, outcome_of)
-            self._tell()
-        return ended
+                        self._end(waiting, waiting.messages, outcome_of)
+                        self._close(waiting)
+            self.waiters.tell()
 
     def dismiss(self) -> None:
         """Let the threads that have nothing to do leave now."""
@@ -250,60 +239,26 @@ class Queue:
     def is_settled(self) -> bool:
         """Tell whether nothing queued so far is left to wait for."""
         with self._lock:
-            return not self._inbox and self._ledger.is_settled()
+            return not self.inbox.items and self._ledger.is_settled()
 
     def is_sent(self) -> bool:
         """Tell whether nothing waits or is in flight, though a failure may still have to be reported."""
         with self._lock:
-            return not self._inbox and not self._ledger.waiting and not self._ledger.in_flight
-
-    def watch_progress(self, patience: float) -> Callable[[], bool]:
-        """Return a function that tells whether nothing was settled for `patience` seconds."""
-        seen = (self._ledger.settlements, self._clock())
-
-        def is_stuck() -> bool:
-            nonlocal seen
-            if seen[0] != self._ledger.settlements:
-                seen = (self._ledger.settlements, self._clock())
-            return self._clock() - seen[1] >= patience
-
-        return is_stuck
-
-    def wait_until(self, is_over: Callable[[], bool], *, deadline: float, patience: float = INFINITY) -> bool:
-        """Wait until `is_over`, looking again after each settlement.
-
-        Args:
-            is_over: What to wait for.
-            deadline: When to stop, by the queue's clock.
-            patience: Stop after so many seconds in which nothing was settled.
-        """
-        with self._lock:
-            self._waiters += 1
-            try:
-                settlements, since = self._ledger.settlements, self._clock()
-                while not is_over():
-                    now = self._clock()
-                    if self._ledger.settlements != settlements:
-                        settlements, since = self._ledger.settlements, now
-                    left = min(deadline, since + patience) - now
-                    if left <= 0:
-                        return False
-                    self._settled.wait(min(left, threading.TIMEOUT_MAX))
-                return True
-            finally:
-                self._waiters -= 1
+            return not self.inbox.items and not self._ledger.waiting and not self._ledger.in_flight
 
     def wait_for(self, message: Message, timeout: float | None) -> bool:
         """Wait until a message is settled, its report included; in a forked child there is nothing to wait for."""
         if self.is_inherited:
             return False
         deadline = INFINITY if timeout is None else self._clock() + timeout
-        return self.wait_until(lambda: message.outcome is not None and message.outcome.is_final, deadline=deadline)
+        return self.waiters.wait_until(
+            lambda: message.outcome is not None and message.outcome.is_final, deadline=deadline
+        )
 
     def stats(self, refused: dict[str, int]) -> Stats:
         """Return the numbers of this moment; they add up."""
         with self._lock:
-            return self._ledger.stats(len(self._inbox) - self._marks, refused)
+            return self._ledger.stats(self.inbox.count(), refused)
 
     # All below is called with the lock held.
 
@@ -329,37 +284,20 @@ class Queue:
 
     def _take_in(self, now: float) -> float:
         """Link what the inbox releases, as far as the window goes; return the seconds until it releases more."""
-        if not self._inbox:
-            return INFINITY
-        if self._released <= 0:
-            wait = self._release_delay()
-            if wait > 0:
-                return wait
-            self._released = len(self._inbox)
         ready = sum(lane.ready for lane in self._lanes.values())
-        while self._released > 0 and (ready < WINDOW or self._uneven > 0):
-            ready += self._link(self._inbox.popleft(), now)
-            self._released -= 1
-        return INFINITY if self._released > 0 else self._release_delay()
-
-    def _release_delay(self) -> float:
-        if not self._inbox:
-            return INFINITY
-        oldest = self._inbox[0]
-        if self._marks or len(self._inbox) >= self.batch_size or isinstance(oldest, Mark):
-            return 0.0
-        waited = max(0.0, time() - oldest.called_at)  # a clock that was set back must not keep it longer
-        return max(0.0, self.flush_interval - waited)
+        while ready < WINDOW or self.inbox.must_look_ahead():
+            item = self.inbox.pop()
+            if item is None:
+                return self.inbox.delay()
+            ready += self._link(item, now)
+        return INFINITY
 
     def _link(self, item: Message | Mark, now: float) -> int:
         """Move the inbox's next item into the order; return how many units became ready."""
         if isinstance(item, Mark):
-            self._marks -= 1
             self._ledger.close_epoch(item)
-            self._tell()
+            self.waiters.tell()
             return 0
-        if item.priority != NORMAL:
-            self._uneven -= 1
         lane = self._lanes.get(item.account)
         if lane is None:
             lane = self._lanes[item.account] = Lane(item.account)
@@ -370,18 +308,6 @@ class Queue:
         if lane.link(item, self._ledger.take_in(), now) is None:
             self._ledger.merge()
         return lane.ready - ready
-
-    def _release_all(self) -> None:
-        now = self._clock()
-        while self._inbox:
-            self._link(self._inbox.popleft(), now)
-        self._released = 0
-
-    def _abandon(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> list[tuple[Message, Epoch]]:
-        messages = unit.messages
-        self._end(unit, messages, outcome_of)
-        self._close(unit)
-        return [(message, unit.epoch) for message in messages]
 
     def _leave_flight(self, unit: Unit, *, is_retry: bool = False) -> None:
         self._in_flight_units.discard(unit)
@@ -413,37 +339,36 @@ class Queue:
         if lane.is_empty():
             self._lanes.pop(lane.account, None)
 
-    def _tell(self) -> None:
-        self._ledger.settlements += 1
-        if self._waiters:
-            self._settled.notify_all()
-
     def _has_more(self) -> bool:
-        return bool(self._inbox) or any(lane.ready or lane.next_due() != INFINITY for lane in self._lanes.values())
+        return bool(self.inbox.items) or any(lane.ready or lane.next_due() != INFINITY for lane in self._lanes.values())
 
     def _wait(self, seconds: float, *, helps_out: bool) -> None:
-        if not helps_out:
+        if helps_out:
+            self.waiters.pause(seconds)
+        else:
             self._takers.wait(seconds, self._clock(), self._may_sleep)
-            return
-        self._waiters += 1
-        self._settled.wait(seconds)
-        self._waiters -= 1
 
     def _may_sleep(self) -> bool:
         """Say when to be woken, and tell whether no caller appended since the last look at the inbox."""
         self._set_wake_at()
-        return self._released > 0 or len(self._inbox) < self._wake_at
+        return self.inbox.has_released() or len(self.inbox.items) < self._wake_at
 
     def _set_wake_at(self) -> None:
         """Say at which length of the inbox a caller has to wake somebody.
 
         A taker that minds the inbox's time wants to hear of a full batch only; anybody else of the first message.
         """
-        self._wake_at = self.batch_size if self._takers.is_watched and self._inbox else 1
+        self._wake_at = self.inbox.batch_size if self._takers.is_watched and self.inbox.items else 1
 
     def _nudge(self) -> None:
         with self._lock:
-            self._wake_at = len(self._inbox) + self.batch_size  # from here on, each further batch asks for a thread
+            # From here on, each further batch asks for a thread.
+            self._wake_at = len(self.inbox.items) + self.inbox.batch_size
             if self._takers.wake_watch():
                 return
         self._summon()
+
+
+def is_final(message: Message) -> bool:
+    """Tell whether a message is settled, and its failure reported."""
+    return message.outcome is not None and message.outcome.is_final

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from ._errors import QueueMessage, TrackError
+    from ._ledger import Epoch
     from ._messages import Message
     from ._queue import Queue
 
@@ -41,9 +42,10 @@ class Outcome:
 
     Attributes:
         is_final: Whether that has been reported too; until then `flush` and `wait` go on waiting.
+        epoch: What of the ledger counts it until it is final.
     """
 
-    __slots__ = ("error", "is_final", "response", "status")
+    __slots__ = ("epoch", "error", "is_final", "response", "status")
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Outcome:
         self.error = error
         self.response = response
         self.is_final = is_final
+        self.epoch: Epoch | None = None
 
 
 class Receipt:
@@ -80,7 +83,7 @@ class Receipt:
     def __bool__(self) -> bool:
         return self._refusal is None
 
-    def __iter__(self) -> Iterator[object]:
+    def __iter__(self) -> Iterator[Any]:
         return iter((bool(self), self.message))
 
     def __repr__(self) -> str:

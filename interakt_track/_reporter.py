@@ -121,9 +121,8 @@ class Reporter:
         try:
             if on_error is not None:
                 on_error(report.error, report.queue_msg)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the application's code must not end the thread; it is logged
             self._quiet.warn("on_error", "on_error raised; sending goes on", is_error=True, exc_info=True)
         finally:
             self._callback.is_running = False
             report.confirm()
-

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 from ._errors import APIError, DeliveryError, RateLimitError, ServerError, UnreachableError
+from ._locks import IMPORT_LOCK
 
 MAX_RETRY_AFTER = 300.0  # beyond this a restart or the spool is the better answer; a typo must not stop us for a year
 FIRST_DELAY = 0.5  # upper end of the first wait: long enough for a load balancer to change its mind
@@ -66,6 +65,10 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return None
     if _SECONDS.fullmatch(text):
         return _within_bounds(float(text))
+    with IMPORT_LOCK:
+        from datetime import UTC  # noqa: PLC0415 - with the next one 15 ms, and few answers carry a date
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - see above
+
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):  # the parser's ways to say it is no date

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _lifecycle
+from ._locks import IMPORT_LOCK
 from ._messages import USER, request_model
 from ._receipt import Response
 
@@ -36,7 +36,7 @@ class Sender:
         Raises:
             DeliveryError: The API did not take the message.
         """
-        with _lifecycle.IMPORT_LOCK:
+        with IMPORT_LOCK:
             from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - on the first send
 
             from ._attempt import attempt  # noqa: PLC0415 - on the first send

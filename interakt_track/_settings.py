@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from binascii import a2b_base64
 
 from ._errors import InvalidMessageError, SettingsError
+from ._locks import IMPORT_LOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         enabled: bool
         strict: bool
         before_send: BeforeSend | None
+
 
 DEFAULT_HOST = "https://api.interakt.ai"
 PLANS = {"growth": 300, "advanced": 600}
@@ -194,10 +197,8 @@ def travels_in_clear(host: str) -> bool:
 
 
 def _decode_secret_key(text: str) -> str | None:
-    from base64 import b64decode  # noqa: PLC0415 - only where a key is set
-
     try:
-        decoded = b64decode(text, validate=True).decode("ascii")
+        decoded = a2b_base64(text, strict_mode=True).decode("ascii")
     except ValueError:
         return None
     return decoded if decoded.endswith(":") and len(decoded) > 1 else None
@@ -260,7 +261,8 @@ def _function(name: str, value: Any) -> Any:
 def _calling_code(name: str, value: object) -> str:
     if value == "+91":
         return "+91"  # the default costs no import of phonenumbers
-    from ._phone import parse_country_code  # noqa: PLC0415 - only where the default is changed
+    with IMPORT_LOCK:
+        from ._phone import parse_country_code  # noqa: PLC0415 - only where the default is changed
 
     try:
         return parse_country_code(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
 
 class Stats:
@@ -49,22 +50,20 @@ class Stats:
         merged: int,
         refused: Mapping[str, int],
     ) -> None:
-        values = locals()
-        for name in self.__slots__:
-            object.__setattr__(self, name, values[name])
-
-    queued: int
-    delivered: int
-    rejected: int
-    dropped: int
-    waiting: int
-    in_flight: int
-    retried: int
-    merged: int
-    refused: Mapping[str, int]
+        self.queued: Final = queued
+        self.delivered: Final = delivered
+        self.rejected: Final = rejected
+        self.dropped: Final = dropped
+        self.waiting: Final = waiting
+        self.in_flight: Final = in_flight
+        self.retried: Final = retried
+        self.merged: Final = merged
+        self.refused: Final = refused
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("stats are a frozen record; call stats() again for newer ones")
+        if hasattr(self, name):
+            raise AttributeError("stats are a frozen record; call stats() again for newer ones")
+        object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Stats):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from ._lifecycle import register_fork
 from ._logs import Quiet
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _own = threading.local()
 _quiet = Quiet()
+register_fork(_quiet)
 
 
 def start_thread(name: str, run: Callable[[], None]) -> bool:

@@ -9,6 +9,7 @@ from json import encoder as json_encoder
 from math import isfinite
 
 from ._errors import InvalidMessageError
+from ._locks import IMPORT_LOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def timestamp(moment: datetime) -> str | None:
     None when there is no such time: its UTC is before the year 1 or after 9999, it is pandas' NaT, or its own tzinfo
     raises.
     """
-    from datetime import UTC  # noqa: PLC0415 - only where a call has a time
+    with IMPORT_LOCK:
+        from datetime import UTC  # noqa: PLC0415 - only where a call has a time
 
     try:
         text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -297,7 +299,8 @@ class _Conversion:
         return plain
 
     def _odd(self, value: object, path: Path) -> Plain:
-        from datetime import date, datetime, time, timedelta  # noqa: PLC0415 - only where a trait is out of the ordinary
+        with IMPORT_LOCK:
+            from datetime import date, datetime, time, timedelta  # noqa: PLC0415 - only where a trait is out of the ordinary
 
         if isinstance(value, datetime):
             text = timestamp(value)
@@ -307,8 +310,9 @@ class _Conversion:
         if isinstance(value, date):
             return date.isoformat(value)
 
-        from decimal import Decimal  # noqa: PLC0415 - as above; each import takes a microsecond, even of what is loaded
-        from uuid import UUID  # noqa: PLC0415 - as above
+        with IMPORT_LOCK:
+            from decimal import Decimal  # noqa: PLC0415 - as above; each import takes a microsecond, even of what is loaded
+            from uuid import UUID  # noqa: PLC0415 - as above
 
         if isinstance(value, Decimal):
             return _decimal(value, path)

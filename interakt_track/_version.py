@@ -1,3 +1,3 @@
 """The version of this distribution, in one place."""
 
-VERSION = "2.0.0"
+__version__ = VERSION = "2.0.0"

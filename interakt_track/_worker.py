@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from ._ledger import Epoch
     from ._messages import Message
     from ._order import Unit
     from ._queue import Queue
     from ._receipt import Response, Status
     from ._reporter import Reporter
     from ._settings import Settings
+
+    Loss = tuple[Message, DeliveryError, Outcome]
 
     class Sends(Protocol):
         """What a worker needs of a sender."""
@@ -107,10 +108,10 @@ class Workers:
 
     def abandon(self, error: DeliveryError) -> int:
         """Give up everything that is not settled, and report it; return how many messages that were."""
-        ended = self._queue.abandon(lambda _: Outcome("dropped", is_final=False))
-        for message, epoch in ended:
-            self._report(message, epoch, _copy(error))
-        return len(ended)
+        losses: list[Loss] = []
+        self._queue.abandon(lambda message: self._lose(message, "dropped", error, losses))
+        self._report(losses)
+        return len(losses)
 
     def _run(self) -> None:
         sender = self._new_sender()
@@ -134,8 +135,7 @@ class Workers:
         except DeliveryError as error:
             self._log_attempt(unit, error)
             self._fail(unit, error)
-        except Exception as error:
-            # A defect of ours must cost one message, told as every other loss, and not the thread.
+        except Exception as error:  # noqa: BLE001 - a defect of ours may cost one message, told, and not the thread
             self._quiet.warn("defect", "sending failed in an unexpected way", is_error=True, exc_info=True)
             account.settle(monotonic(), is_accepted=False)
             self._give_up(unit, DeliveryError(f"sending failed in an unexpected way: {type(error).__name__}"))
@@ -170,22 +170,30 @@ class Workers:
 
     def _give_up(self, unit: Unit, error: DeliveryError) -> None:
         status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
-        for message in self._queue.settle(unit, lambda _: Outcome(status, is_final=False)):
+        losses: list[Loss] = []
+        self._queue.settle(unit, lambda message: self._lose(message, status, error, losses))
+        for message, _, _ in losses:
             if message.told_by != RAISE:
                 self._reporter.log(error)
-            self._report(message, unit.epoch, _copy(error))  # each message has its own error, with its own body
+        self._report(losses)
 
-    def _report(self, message: Message, epoch: Epoch, error: DeliveryError) -> None:
-        """Tell of a lost message where its call said; it is settled for those who wait when that is done."""
-        outcome = message.outcome
-        assert outcome is not None
-        outcome.error = error
-        error.queue_msg = wire(message)
-        confirm = partial(self._queue.confirm, epoch, outcome)
-        if message.told_by == REPORT:
-            self._reporter.report(error, error.queue_msg, confirm)
-            return
-        confirm()
+    def _lose(self, message: Message, status: Status, error: DeliveryError, losses: list[Loss]) -> Outcome:
+        """Return the outcome of a lost message, with an error of its own, and note it to be reported."""
+        own = copy(error)
+        own.__cause__ = error.__cause__
+        outcome = Outcome(status, own, is_final=False)
+        losses.append((message, own, outcome))
+        return outcome
+
+    def _report(self, losses: list[Loss]) -> None:
+        """Tell of lost messages where their calls said; they are settled for those who wait when that is done."""
+        for message, error, outcome in losses:
+            error.queue_msg = wire(message)
+            confirm = partial(self._queue.confirm, outcome)
+            if message.told_by == REPORT:
+                self._reporter.report(error, error.queue_msg, confirm)
+            else:
+                confirm()
 
     def _log_attempt(self, unit: Unit, error: DeliveryError | None) -> None:
         log = logger()
@@ -198,9 +206,3 @@ class Workers:
                 unit.attempts,
                 monotonic() - unit.started,
             )
-
-
-def _copy(error: DeliveryError) -> DeliveryError:
-    copied = copy(error)
-    copied.__cause__ = error.__cause__
-    return copied

@@ -15,6 +15,9 @@ set -euo pipefail
 
 python=$(oldest_python)
 prepare_environment .venvs/bench-ours "$python" requirements/run.txt
+# An installed copy is what users have, and what nobody edits while it is measured.
+.venvs/bench-ours/bin/python -m pip install -qq --no-input --no-deps --no-build-isolation --force-reinstall . ||
+  fail "could not install this project"
 interpreters=(--python ours=.venvs/bench-ours/bin/python)
 for sdk in published segment posthog; do
   prepare_environment ".venvs/bench-$sdk" "$python" "requirements/bench-$sdk.txt"

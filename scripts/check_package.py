@@ -1,6 +1,7 @@
 """Build the sdist and the wheel, and use the wheel as somebody who has only `pip install` would."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -101,6 +102,10 @@ def use_wheel(wheel: Path, folder: Path) -> None:
     run(python, "-m", "pip", "install", "-qq", "--no-input", "--constraint", constraint, wheel, cwd=folder)
     run(python, "-m", "pip", "check", "-q", cwd=folder)
     run(python, "-W", "error", "-c", AS_A_USER, cwd=folder)
+    # From the checkout, mypy would read the packages there.
+    (program,) = (ROOT / "tests" / "typing").glob("*.py")
+    checked = shutil.copy(program, folder)
+    run(sys.executable, "-m", "mypy", "--strict", "--python-executable", python, checked, cwd=folder)
 
     command = subprocess.run(
         [programs / "interakt-track", "demo"],

@@ -27,8 +27,10 @@ ONLY_IMPORTED_BY = {
     "_async_client": {"__init__", "_default"},
     "_client": {"__init__", "_default"},
     "_default": {"__init__"},
-    "_sender": {"_async_client", "_client", "_worker"},
-    "_worker": {"_client", "_queue"},
+    "_engine": {"_client"},
+    "_queue": {"_engine"},
+    "_sender": {"_async_client", "_engine"},
+    "_worker": {"_engine"},
     "httpcore": HTTP_ROOMS,
     "httpx": HTTP_ROOMS,
     "interakt_track_client": HTTP_ROOMS,
@@ -215,3 +217,24 @@ def test_every_silenced_check_has_its_reason_on_the_same_line(path: Path) -> Non
     silenced = [number for number, line in enumerate(lines, 1) if SILENCER.search(line)]
 
     assert [number for number in silenced if not REASONED_SILENCER.search(lines[number - 1])] == []
+
+
+PAYS_LATER = {
+    "__main__",  # a program of its own
+    "_locks",  # the lock itself
+    "_phone",  # is called with it loaded
+    "_published",  # asked of old names
+    "_receipt",  # ours, and loaded
+}
+
+
+@pytest.mark.parametrize("room", sorted(room for room in ROOMS if "." not in room and room not in PAYS_LATER))
+def test_a_late_import_is_under_the_lock_that_forks_wait_for(room: str) -> None:
+    def late(node: ast.AST, is_late: bool, is_locked: bool) -> Iterator[int]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import | ast.ImportFrom) and is_late and not is_locked:
+                yield child.lineno
+            holds = isinstance(child, ast.With) and any("IMPORT_LOCK" in ast.unparse(i) for i in child.items)
+            yield from late(child, is_late or isinstance(child, ast.FunctionDef), is_locked or holds)
+
+    assert list(late(tree_of(ROOMS[room]), False, False)) == []

@@ -153,7 +153,7 @@ class TestSyncMode:
         sandbox.fail_next(status=429, retry_after=30)
         client = new_client(sync_mode=True, timeout=0.3, max_retries=1)
 
-        with pytest.raises(TrackError, match="429|before the message could be sent"):
+        with pytest.raises(TrackError, match=r"429|before the message could be sent"):
             client.event("u1", "e")
         assert len(sandbox.requests) == 1
         assert client.stats().dropped == 1

@@ -18,14 +18,14 @@ SLACK = 4.0  # seconds a process takes to start and end on a loaded machine
 PREAMBLE = """
 import atexit, os, sys, signal, threading, time
 import track
-track.write_key = "test-key"
+track.write_key = os.environ["INTERAKT_WRITE_KEY"]
 """
 
 
 def start(script: str, sandbox: Sandbox) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(script)],
-        env={**os.environ, "INTERAKT_HOST": sandbox.url},
+        env={**os.environ, "INTERAKT_HOST": sandbox.url, "INTERAKT_WRITE_KEY": "test-key"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -63,7 +63,7 @@ def test_a_few_hundred_at_some_latency_are_delivered(sandbox: Sandbox) -> None:
     [
         ("sys.exit(3)", 3),
         ("raise ValueError('the application')", 1),
-        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(4)); os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", 4),
+        ("signal.signal(15, lambda *_: sys.exit(4)); os.kill(os.getpid(), 15); time.sleep(9)", 4),
         ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", None),  # 1 where an import at exit evaluates a string
     ],
 )
@@ -163,7 +163,9 @@ def test_a_slow_on_error_gets_a_second_and_no_more(sandbox: Sandbox) -> None:
 
 def test_ctrl_c_while_leaving_leaves(sandbox: Sandbox) -> None:
     sandbox.fail_next(10, fault=Fault.hang())
-    process = start('track.shutdown_timeout = 60\ntrack.event(user_id="u", event="e")\nprint("end", flush=True)', sandbox)
+    process = start(
+        'track.shutdown_timeout = 60\ntrack.event(user_id="u", event="e")\nprint("end", flush=True)', sandbox
+    )
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "end\n"
@@ -174,6 +176,13 @@ def test_ctrl_c_while_leaving_leaves(sandbox: Sandbox) -> None:
         process.kill()
 
     assert "1 messages could not be delivered" in err
+
+
+def test_messages_of_a_client_nobody_holds_any_more_are_sent(sandbox: Sandbox) -> None:
+    code, _, err = run('track.Client().event("u", "e")', sandbox)
+
+    assert (code, err) == (0, "")
+    assert len(sandbox.events) == 1
 
 
 def test_an_unused_client_costs_no_thread(sandbox: Sandbox) -> None:

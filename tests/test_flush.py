@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import interakt_track._client
+import interakt_track._engine
 from interakt_track import Client, ShutdownError, TrackError
 from interakt_track.sandbox import Fault, Sandbox
 
@@ -44,7 +44,7 @@ def test_flush_is_false_at_the_deadline(new_client: NewClient, sandbox: Sandbox)
 def test_flush_without_a_timeout_gives_up_when_nothing_moves(
     new_client: NewClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interakt_track._client, "PATIENCE", 0.3)
+    monkeypatch.setattr(interakt_track._engine, "PATIENCE", 0.3)
     client = new_client(timeout=30)
     sandbox.fail_next(fault=Fault.hang())
     client.event("u1", "e")
@@ -53,7 +53,7 @@ def test_flush_without_a_timeout_gives_up_when_nothing_moves(
     client.shutdown(0)
 
 
-def test_flush_waits_only_for_what_was_queued_before(new_client: NewClient, sandbox: Sandbox) -> None:
+def test_flush_waits_only_for_what_was_queued_before(new_client: NewClient) -> None:
     client = new_client()
     client.event("u1", "e")
     stop = threading.Event()
@@ -168,9 +168,7 @@ def test_where_no_thread_can_be_started_flush_sends(
     assert len(reports) == 1
 
 
-def test_where_no_thread_can_be_started_sync_mode_sends(
-    new_client: NewClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_no_thread_can_be_started_sync_mode_sends(new_client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -203,14 +204,11 @@ wait_for(in_child(work))
     )
 
 
-@pytest.mark.parametrize("method", [m for m in multiprocessing.get_all_start_methods()])
-def test_multiprocessing_children_deliver_without_a_flush(
-    sandbox: Sandbox, method: str, tmp_path: os.PathLike[str]
-) -> None:
-    script = os.path.join(tmp_path, "shop.py")
-    with open(script, "w") as file:
-        file.write(
-            textwrap.dedent("""
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_multiprocessing_children_deliver_without_a_flush(sandbox: Sandbox, method: str, tmp_path: Path) -> None:
+    script = tmp_path / "shop.py"
+    script.write_text(
+        textwrap.dedent("""
             import multiprocessing, track
             track.write_key = "test-key"
 
@@ -227,7 +225,7 @@ def test_multiprocessing_children_deliver_without_a_flush(
                 for child in children: child.join(30)
                 assert [child.exitcode for child in children] == [0, 0, 0]
             """).replace("METHOD", method)
-        )
+    )
 
     done = subprocess.run(
         [sys.executable, script],

@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import httpx
 import pytest
 import trustme
@@ -816,18 +817,20 @@ def test_an_untrusted_certificate_is_told_as_such(serve: Serve, build: Build, se
 
 
 @both
-def test_a_certificate_file_that_is_missing_is_told_as_such(
-    build: Build, send: Send, monkeypatch: pytest.MonkeyPatch
+def test_certificates_that_cannot_be_read_are_told_as_such(
+    build: Build, send: Send, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/authority.pem")
+    path = tmp_path / "authority.pem"
+    path.write_text("not a certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
     monkeypatch.setattr(_http, "_ssl_context", None)
 
     error = failure_of(send, build("http://127.0.0.1:1"))
 
     assert type(error) is UnreachableError
     assert not error.is_ambiguous
-    assert str(error).endswith("(No such file or directory)")
-    assert "/nowhere" not in str(error)
+    assert "check SSL_CERT_FILE" in str(error)
+    assert str(tmp_path) not in str(error)
 
 
 def close_after_request(peer: Peer) -> None:
@@ -944,8 +947,11 @@ def test_a_host_of_no_proxy_is_reached_directly(
     assert current.is_delivered
 
 
+needs_tls_in_tls = pytest.mark.skipif(httpcore.__version__ == "1.0.0", reason="this httpcore refuses TLS inside of TLS")
+
+
 @both
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("scheme", ["http", pytest.param("https", marks=needs_tls_in_tls)])
 def test_a_tunnel_keeps_the_bounds(
     serve: Serve,
     build: Build,
@@ -990,6 +996,7 @@ def trust_for_proxies(monkeypatch: pytest.MonkeyPatch, authority: trustme.CA) ->
     monkeypatch.setattr(ssl, "create_default_context", trusting)
 
 
+@needs_tls_in_tls
 @pytest.mark.parametrize("slow", ["handshake", "writing"])
 def test_a_tunnel_in_tls_through_a_proxy_of_tls_ends_in_time(
     serve: Serve,
@@ -1001,7 +1008,7 @@ def test_a_tunnel_in_tls_through_a_proxy_of_tls_ends_in_time(
     slow: str,
 ) -> None:
     trust_for_proxies(monkeypatch, authority)
-    api = serve(dribble_handshake) if slow == "handshake" else serve(read_slowly, context=tls, buffer=4096)
+    api = serve(dribble_handshake) if slow == "handshake" else serve(read_steadily, context=tls, buffer=4096)
     server, _ = proxy(target=api.port, context=tls, buffer=4096)
     monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
     client = build(f"https://127.0.0.1:{api.port}", timeout=1)
@@ -1051,7 +1058,7 @@ def test_a_proxy_that_cannot_be_used_is_told_as_such(
 
     assert type(error) is UnreachableError
     assert not error.is_ambiguous
-    assert "HTTPS_PROXY" in str(error)
+    assert "a proxy of the environment cannot be used" in str(error)
 
 
 # The TLS context.

@@ -14,14 +14,18 @@ ACCOUNT = Account("http://localhost", "key")
 HIGH, NORMAL, LOW = range(3)
 
 
-def an_event(user_id: str | None = None, phone: str | None = None, *, name: str = "e", priority: int = NORMAL) -> Message:
+def an_event(
+    user_id: str | None = None, phone: str | None = None, *, name: str = "e", priority: int = NORMAL
+) -> Message:
     return event_message(
         user_id, name, {}, "+91", phone, None,
         default_country_code="+91", account=ACCOUNT, priority=priority, problems=None,
     )  # fmt: skip
 
 
-def an_identify(user_id: str | None = None, phone: str | None = None, *, priority: int = NORMAL, **traits: object) -> Message:
+def an_identify(
+    user_id: str | None = None, phone: str | None = None, *, priority: int = NORMAL, **traits: object
+) -> Message:
     return user_message(
         user_id, "+91", phone, traits, None, None, None,
         default_country_code="+91", account=ACCOUNT, priority=priority, problems=None,
@@ -92,13 +96,16 @@ def test_identifies_of_one_person_merge_until_an_event_of_that_person_comes() ->
     lane, units = link_all(first, second, event, third)
 
     assert units[1] is None
-    assert units[0] is not None and units[0].messages == [first, second]
+    assert units[0] is not None
+    assert units[0].messages == [first, second]
     assert units[3] is not None
     assert [m.traits for m in pop_all(lane)] == ['{"a":1,"b":2}', "{}", '{"c":3}']
 
 
 def test_identifies_with_other_identifiers_do_not_merge() -> None:
-    lane, units = link_all(an_identify("u1", "9876543210", a=1), an_event(phone="9876543210"), an_identify("u1", "9876543210", b=1))
+    _lane, units = link_all(
+        an_identify("u1", "9876543210", a=1), an_event(phone="9876543210"), an_identify("u1", "9876543210", b=1)
+    )
 
     assert None not in units
 
@@ -171,7 +178,11 @@ def test_settling_everything_leaves_nothing() -> None:
     assert lane.is_empty()
 
 
-people = st.tuples(st.sampled_from([None, "u1", "u2", "u3"]), st.sampled_from([None, "9876543210", "9876543211"])).filter(any)
+user_ids = st.sampled_from([None, "u1", "u2", "u3"])
+phones = st.sampled_from([None, "9876543210", "9876543211"])
+people = st.tuples(
+    st.sampled_from([None, "u1", "u2", "u3"]), st.sampled_from([None, "9876543210", "9876543211"])
+).filter(any)
 calls = st.lists(st.tuples(people, st.booleans(), st.sampled_from([HIGH, NORMAL, LOW])), max_size=30)
 
 
@@ -180,7 +191,9 @@ def test_no_message_overtakes_one_it_shares_an_identifier_with(
     calls: list[tuple[tuple[str | None, str | None], bool, int]], choices: st.DataObject
 ) -> None:
     messages = [
-        an_identify(user, phone, priority=priority, **{f"t{i}": i}) if is_identify else an_event(user, phone, priority=priority)
+        an_identify(user, phone, priority=priority, **{f"t{i}": i})
+        if is_identify
+        else an_event(user, phone, priority=priority)
         for i, ((user, phone), is_identify, priority) in enumerate(calls)
     ]
     lane, epoch = Lane(ACCOUNT), Epoch()
@@ -223,5 +236,3 @@ def _is_same_person(one: Message, other: Message) -> bool:
     return (one.user_id is not None and one.user_id == other.user_id) or (
         one.phone_number is not None and one.phone_number == other.phone_number
     )
-
-

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Observe = Callable[[str], Any]
 
 ROOT = Path(__file__).parent.parent
-PUBLISHED = ROOT / ".venvs" / "published" / "bin" / "python"
+PUBLISHED = ROOT / ".venvs" / "published"
 NOW = datetime(2026, 3, 27, 18, 56, 52, 926000, tzinfo=UTC)
 A_LIST = Fault(status=400, body=b'["This field is required."]', name="list")
 
@@ -43,12 +43,12 @@ A_LIST = Fault(status=400, body=b'["This field is required."]', name="list")
 @pytest.fixture
 def published() -> list[str]:
     """The command that shows a defect of the published SDK against the sandbox, but for the defect's name."""
-    if not PUBLISHED.exists():
+    if not (PUBLISHED / "prepared.txt").exists():
         missing = "the published SDK is not in .venvs/published: run scripts/install_published.sh"
         if os.environ.get("CI") == "true":
             pytest.fail(f"{missing}; CI must have it")
         pytest.skip(missing)
-    return [str(PUBLISHED), "-I", str(ROOT / "tests" / "published" / "defects.py")]
+    return [str(PUBLISHED / "bin" / "python"), "-I", str(ROOT / "tests" / "published" / "defects.py")]
 
 
 @pytest.fixture

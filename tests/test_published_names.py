@@ -96,8 +96,8 @@ def run(program: str, *options: str, **environment: str) -> subprocess.Completed
 @pytest.fixture
 def to_sandbox(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the module's functions send to the sandbox, with an engine of this test's own."""
-    engine = DefaultClient(interakt_track._engine._read)
-    monkeypatch.setattr(interakt_track, "_engine", engine)
+    engine = DefaultClient(interakt_track._module_client._read, lambda: True)
+    monkeypatch.setattr(interakt_track, "_module_client", engine)
     monkeypatch.setattr(interakt_track, "host", sandbox.url)
     yield
     monkeypatch.setattr(interakt_track, "write_key", "test-key")
@@ -285,7 +285,8 @@ def test_api_key_is_the_write_key(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
     receipt = track.event("u2", "Order Placed")
 
     assert track.flush(10)
-    assert [request.is_signed_with("test-key") for request in sandbox.requests] == [True, False]
+    signed_with_the_first = {request.user_id: request.is_signed_with("test-key") for request in sandbox.requests}
+    assert signed_with_the_first == {"u1": True, "u2": False}
     assert receipt.status == "rejected"
 
 

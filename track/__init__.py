@@ -2,7 +2,7 @@
 
 import sys
 
-import interakt_track
+import interakt_track  # noqa: F401 - loads the modules that are named below
 
 TYPE_CHECKING = False  # importing typing for it costs 10 ms; type checkers know the name
 if TYPE_CHECKING:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
+# The same package under both names of its parent, whichever it is imported by first.
+sys.modules["interakt_track.sandbox"] = sys.modules["track.sandbox"] = sys.modules[__name__]
+
 try:
     from ._fault_plan import FaultPlan, parse_faults
     from ._faults import Fault

@@ -130,6 +130,7 @@ class Sandbox:
 
     @faults.setter
     def faults(self, faults: FaultPlan | str | None) -> None:
+        """Follow another plan from the next request on."""
         self._script.follow(_plan(faults))
 
     @property

@@ -1,0 +1,141 @@
+"""What sends for a client: one queue, its threads and its reports, and how they are waited for and left."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from . import _lifecycle
+from ._errors import DeliveryError, ExpiredError, ShutdownError, UnreachableError
+from ._logs import Quiet
+from ._messages import RAISE, wire
+from ._queue import Queue, is_final
+from ._receipt import Outcome
+from ._reporter import Reporter
+from ._sender import Sender
+from ._threads import is_own_thread
+from ._worker import Workers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._messages import Message
+    from ._settings import Settings
+
+PATIENCE = 60.0  # seconds without a settled message after which a flush without a timeout gives up
+REPORTING_TIME = 1.0  # seconds beyond `shutdown_timeout` that `on_error` may take at exit
+FOREVER = float("inf")
+
+
+class Engine:
+    """Outlives every change of its client's settings, and is made anew in a forked child."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.queue = Queue(
+            max_size=settings.max_queue_size,
+            batch_size=settings.batch_size,
+            flush_interval=settings.flush_interval,
+            summon=self._summon,
+        )
+        self.reporter = Reporter()
+        self._workers = Workers(self.queue, self.reporter, settings=settings, new_sender=Sender)
+        self._quiet = Quiet()
+        self._shutdown_timeout = settings.shutdown_timeout
+        self.follow(settings)
+        _lifecycle.register(self)
+
+    def follow(self, settings: Settings) -> None:
+        """Work with other settings from now on."""
+        self.queue.max_size = settings.max_queue_size
+        self.queue.inbox.batch_size = settings.batch_size
+        self.queue.inbox.flush_interval = settings.flush_interval
+        self.reporter.on_error = settings.on_error
+        self._workers.settings = settings
+        self._shutdown_timeout = settings.shutdown_timeout
+
+    def leave(self, started: float) -> None:
+        """Leave with the process: at most `shutdown_timeout` from `started` on; in a child, not with the parent's."""
+        if not self.queue.is_inherited and not _lifecycle.is_forked():
+            self.shut_down(started, self._shutdown_timeout)
+
+    def start_anew(self) -> None:
+        """Stay behind in a forked child: what waits here is sent by the parent."""
+        self.queue.is_inherited = True
+
+    def send(self, message: Message, *, seconds: float) -> Outcome | None:
+        """Send a message through the same order and ration as all others, and wait for what becomes of it.
+
+        Args:
+            message: Its failure is raised by the caller, and not reported.
+            seconds: How long that may take; then the message is withdrawn, or an answer that comes later is ignored.
+
+        Returns:
+            None when there is no room for it.
+        """
+        deadline = monotonic() + seconds
+        message.told_by = RAISE
+        if not self.queue.put(message):
+            return None
+        self.queue.mark()
+        self._wait(lambda: is_final(message), deadline=deadline)
+        return message.outcome or self._end(message)
+
+    def flush(self, timeout: float | None) -> bool:
+        """Send what waits now, and wait until it is settled; see `Client.flush`."""
+        deadline = FOREVER if timeout is None else monotonic() + max(0.0, timeout)
+        return self._flush(deadline, patience=PATIENCE if timeout is None else FOREVER)
+
+    def dismiss(self) -> None:
+        """Let the threads end that have nothing left to do."""
+        self.queue.dismiss()
+
+    def shut_down(self, started: float, timeout: float) -> None:
+        """Send what can be sent until `timeout` seconds after `started`, report the rest, and let the threads end."""
+        if is_own_thread():
+            return
+        deadline = started + timeout
+        try:
+            self._flush(deadline, patience=FOREVER)
+        finally:
+            self._abandon(timeout)
+            self.reporter.drain(deadline + REPORTING_TIME)
+            self._abandon(timeout)  # what on_error queued meanwhile
+            self.queue.dismiss()
+
+    def _summon(self) -> None:
+        if not self._workers.start_one():
+            _lifecycle.hold(self)
+
+    def _flush(self, deadline: float, *, patience: float) -> bool:
+        if is_own_thread() or self.queue.is_settled():
+            return self.queue.is_settled()
+        return self._wait(self.queue.mark().is_over, deadline=deadline, patience=patience)
+
+    def _wait(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> bool:
+        """Wait until `is_over`; send and report in this thread what no thread of ours does."""
+        queue = self.queue
+        if _lifecycle.is_leaving() or not self._workers.start_one():
+            is_stuck = queue.waiters.watch_progress(patience)
+            self._workers.help_out(lambda: is_over() or queue.is_sent() or is_stuck(), deadline=deadline)
+            self.reporter.drain(min(deadline, monotonic() + patience))
+        return queue.waiters.wait_until(is_over, deadline=deadline, patience=patience)
+
+    def _end(self, message: Message) -> Outcome:
+        """End a message whose call has no time left."""
+        expired = ExpiredError("the time of this call was up before the message could be sent")
+        if not self.queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
+            late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
+            self.queue.give_up(message, Outcome("dropped", late))
+        outcome = message.outcome or Outcome("dropped", expired)  # one of the two above has set it
+        if isinstance(outcome.error, DeliveryError):
+            outcome.error.queue_msg = wire(message)
+        return outcome
+
+    def _abandon(self, timeout: float) -> None:
+        if self.queue.is_settled():
+            return
+        lost = self._workers.abandon(
+            ShutdownError("the process left before the message was delivered; one in flight may have arrived")
+        )
+        if lost:
+            self._quiet.warn("shutdown", f"{lost} messages could not be delivered within {timeout:g} s of leaving")
