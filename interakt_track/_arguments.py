@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import sys
-from contextlib import suppress
-
 from ._errors import InvalidMessageError
 from ._locks import IMPORT_LOCK
-from ._phone import parse_phone
+from ._patterns import Pattern
 from ._traits import MAX_DIGITS, check_text, integer, is_too_long, timestamp, type_name
 
-_ISO_8601 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}", re.ASCII)  # fromisoformat alone takes week dates and bare days, too
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    PhoneRules = Callable[[object, object, str], tuple[str, str]]
+
+_phone_rules: PhoneRules | None = None
+_ISO_8601 = Pattern(r"(?a)\d{4}-\d{2}-\d{2}T\d{2}")  # fromisoformat alone takes week dates and bare days, too
 
 
 def parse_user_id(user_id: object) -> str | None:
@@ -52,10 +55,20 @@ def parse_phone_arguments(
     """
     if phone_number is None or (isinstance(phone_number, str) and not phone_number):
         return None, None
-    if "phonenumbers" not in sys.modules:
-        with IMPORT_LOCK:
-            import phonenumbers  # noqa: F401, PLC0415 - the first phone number of the process pays its 40 ms
-    return parse_phone(phone_number, country_code, default_country_code)
+    parse = _phone_rules or _load_phone_rules()
+    return parse(phone_number, country_code, default_country_code)
+
+
+def _load_phone_rules() -> PhoneRules:
+    """Import the phone rules: the first phone number of the process pays the 40 ms that phonenumbers takes."""
+    global _phone_rules  # noqa: PLW0603 - this module owns it
+    with IMPORT_LOCK:
+        import phonenumbers  # noqa: F401, PLC0415 - see above
+
+        from ._phone import parse_phone  # noqa: PLC0415 - see above
+
+        _phone_rules = parse_phone
+    return parse_phone
 
 
 def parse_event(event: object) -> str:
@@ -117,9 +130,11 @@ def parse_created_at(created_at: object) -> str | None:
         raise InvalidMessageError(
             f"created_at is of type {type_name(created_at)}; it must be a datetime, or ISO 8601 text"
         )
-    elif _ISO_8601.match(text := str.__str__(created_at).strip()):
-        with suppress(ValueError):
+    elif _ISO_8601.compiled().match(text := str.__str__(created_at).strip()):
+        try:
             moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
     if moment is None:
         raise InvalidMessageError(
             "created_at is not an ISO 8601 date and time, such as '2025-03-27T13:26:52.926Z' or with '+05:30' for Z"

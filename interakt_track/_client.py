@@ -13,8 +13,9 @@ from ._errors import InvalidMessageError, QueueFullError, SettingsError
 from ._lifecycle import needs_care
 from ._locks import IMPORT_LOCK
 from ._logs import DEBUG_OUTPUT, Quiet
-from ._messages import LOG, event_message, message_from_body, user_message, wire
+from ._messages import LOG, event_message, user_message
 from ._receipt import Outcome, Receipt
+from ._requests import message_from_body, wire
 from ._settings import Settings, travels_in_clear
 from ._threads import is_own_thread
 

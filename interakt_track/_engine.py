@@ -7,10 +7,11 @@ from time import monotonic
 from . import _lifecycle
 from ._errors import DeliveryError, ExpiredError, ShutdownError, UnreachableError
 from ._logs import Quiet
-from ._messages import RAISE, wire
+from ._messages import RAISE
 from ._queue import Queue, is_final
 from ._receipt import Outcome
 from ._reporter import Reporter
+from ._requests import wire
 from ._sender import Sender
 from ._threads import is_own_thread
 from ._worker import Workers

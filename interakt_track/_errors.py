@@ -17,7 +17,7 @@ TrackError
 
 from __future__ import annotations
 
-import re
+from ._patterns import Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
         body: dict[str, Any]
 
 
-_EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
-_LONG_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){6,}")
+_EMAIL = Pattern(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
+_LONG_NUMBER = Pattern(r"\+?\d(?:[\s().-]?\d){6,}")
 
 
 def mask_personal_data(text: str) -> str:
     """Replace emails and numbers of seven digits or more, the length a phone number starts at, by `***`."""
-    return _LONG_NUMBER.sub("***", _EMAIL.sub("***", text))
+    return _LONG_NUMBER.compiled().sub("***", _EMAIL.compiled().sub("***", text))
 
 
 class TrackError(Exception):

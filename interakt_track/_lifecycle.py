@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 from time import monotonic
-from weakref import WeakSet
 
 from ._account import ACCOUNTS
 

@@ -104,7 +104,7 @@ class Receipt:
         """`{"path": …, "body": …}` as it is sent; None when the arguments made no message."""
         if self._message is None:
             return None
-        from ._messages import wire  # noqa: PLC0415 - brings httpx and attrs, wanted only when asked for
+        from ._requests import wire  # noqa: PLC0415 - brings httpx and attrs, wanted only when asked for
 
         return wire(self._message)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from ._errors import APIError, DeliveryError, RateLimitError, ServerError, UnreachableError
 from ._locks import IMPORT_LOCK
+from ._patterns import Pattern
 
 MAX_RETRY_AFTER = 300.0  # beyond this a restart or the spool is the better answer; a typo must not stop us for a year
 FIRST_DELAY = 0.5  # upper end of the first wait: long enough for a load balancer to change its mind
 MAX_DELAY = 30.0  # upper end of any wait: an API that is back is noticed within half a minute
 
 _REQUEST_TIMEOUT = 408  # the one other 4xx that says "again" (RFC 9110 §15.5.9)
-_SECONDS = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_SECONDS = Pattern(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _DOUBLINGS = 6  # 0.5 s doubled six times is past MAX_DELAY; more would only overflow for an old message
 
 
@@ -63,7 +62,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     text = (value or "").strip()
     if not text:
         return None
-    if _SECONDS.fullmatch(text):
+    if _SECONDS.compiled().fullmatch(text):
         return _within_bounds(float(text))
     with IMPORT_LOCK:
         from datetime import UTC  # noqa: PLC0415 - with the next one 15 ms, and few answers carry a date

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ._locks import IMPORT_LOCK
-from ._messages import USER, request_model
+from ._messages import USER
 from ._receipt import Response
+from ._requests import request_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping
-from enum import Enum
-from json import encoder as json_encoder
 from math import isfinite
+
+try:
+    from _json import encode_basestring, make_encoder  # what `json` encodes with; `json` itself brings `re`
+except ImportError:  # PyPy
+    make_encoder = None  # type: ignore[assignment, misc]  # the usual sign of a missing accelerator
 
 from ._errors import InvalidMessageError
 from ._locks import IMPORT_LOCK
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
     from decimal import Decimal
-    from typing import TypeAlias, TypeVar
+    from enum import Enum
+    from typing import Any, TypeAlias, TypeGuard, TypeVar
 
     T = TypeVar("T")
     Plain: TypeAlias = str | int | float | bool | list["Plain"] | dict[str, "Plain"] | None
@@ -32,18 +36,26 @@ _INT_BOUND = 10**MAX_DIGITS
 _ANY_MEMBER = -1  # the step of a path into a set, whose members have no index
 
 
+def _is_enum(value: object) -> TypeGuard[Enum]:
+    """Tell whether a value is an Enum; where nobody imported `enum`, a millisecond, there is none."""
+    enum = sys.modules.get("enum")
+    return enum is not None and isinstance(value, enum.Enum)
+
+
 def _refuse(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not plain")
 
 
 def _chunk_encoder() -> Callable[[object, int], Iterable[str]]:
     """Return what `JSONEncoder.encode` makes anew for each call, made once: it is a third of a small dict's time."""
-    make: Callable[..., Callable[[object, int], Iterable[str]]] | None = getattr(json_encoder, "c_make_encoder", None)
-    if make is None:  # no C accelerator, as on PyPy
+    if make_encoder is None:
+        with IMPORT_LOCK:
+            import json  # noqa: PLC0415 - only where there is no accelerator
+
         encode_whole = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-        return lambda value, level: (encode_whole(value),)
+        return lambda value, _: (encode_whole(value),)
     # Arguments: markers for cycles, default, string encoder, indent, separators, sort_keys, skipkeys, allow_nan.
-    return make(None, _refuse, json_encoder.encode_basestring, None, ":", ",", False, False, False)
+    return make_encoder(None, _refuse, encode_basestring, None, ":", ",", False, False, False)
 
 
 _chunks = _chunk_encoder()
@@ -52,6 +64,15 @@ _chunks = _chunk_encoder()
 def encode(value: Plain) -> str:
     """Return the JSON text of what is plain already, compact and not limited to ASCII."""
     return "".join(_chunks(value, 0))
+
+
+def decode(text: str) -> dict[str, Any]:
+    """Return what `encode` made text of, a JSON object."""
+    with IMPORT_LOCK:
+        import json  # noqa: PLC0415 - it brings `re`, and a call only encodes
+
+    value: dict[str, Any] = json.loads(text)
+    return value
 
 
 def snapshot(traits: object, problems: list[InvalidMessageError] | None = None) -> str:
@@ -179,7 +200,7 @@ def _is_encodable(text: str) -> bool:
 def _show_step(step: str | int) -> str:
     if isinstance(step, int):
         return "[*]" if step == _ANY_MEMBER else f"[{step}]"
-    return f"[{json.dumps(step if len(step) <= 40 else step[:39] + '…', ensure_ascii=False)}]"
+    return f"[{encode(step if len(step) <= 40 else step[:39] + '…')}]"
 
 
 def _explained_snapshot(traits: object, problems: list[InvalidMessageError] | None) -> str:
@@ -227,7 +248,7 @@ class _Conversion:
 
     def key(self, key: object, siblings: Mapping[str, object], path: Path) -> str:
         """Return a key as text; `siblings` are those its mapping has given already."""
-        if isinstance(key, Enum):
+        if _is_enum(key):
             key = key.value
         if isinstance(key, str):
             text = str.__str__(key)
@@ -249,7 +270,7 @@ class _Conversion:
         self._take(2)  # a digit and a comma: no value is shorter, so nothing that fits is ever refused
         if value is None or type(value) is bool or (type(value) is int and not is_too_long(value)):
             return value
-        if isinstance(value, Enum):
+        if _is_enum(value):
             return self.plain(_read(lambda: value.value, path), path)
         if isinstance(value, str):
             text = str.__str__(value)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from copy import copy
 from functools import partial
-from random import random
 from time import monotonic, time
 
 from . import _lifecycle
 from ._errors import APIError, AuthenticationError, DeliveryError, RateLimitError, RejectedError
+from ._locks import IMPORT_LOCK
 from ._logs import Quiet, logger
-from ._messages import RAISE, REPORT, masked_identity, wire
+from ._messages import RAISE, REPORT, masked_identity
 from ._receipt import Outcome
+from ._requests import wire
 from ._retry import retry_delay
 from ._threads import as_own_thread, start_thread
 
@@ -150,7 +151,7 @@ class Workers:
         error.attempts, unit.error = unit.attempts, error
         now = monotonic()
         if isinstance(error, RateLimitError):
-            if unit.lane.account.refuse(now, unit.started, error.retry_after, random()):
+            if unit.lane.account.refuse(now, unit.started, error.retry_after, _random()):
                 self._quiet.warn("rate-limit", "the API refuses more requests for now (429); sending pauses")
         else:
             unit.lane.account.settle(now, is_accepted=isinstance(error, APIError))
@@ -162,7 +163,7 @@ class Workers:
             self._queue.take_apart(unit)
             return
         retries = unit.attempts - 1 - unit.free_attempts
-        delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=random())
+        delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=_random())
         if delay is None:
             self._give_up(unit, error)
         else:
@@ -179,6 +180,9 @@ class Workers:
 
     def _lose(self, message: Message, status: Status, error: DeliveryError, losses: list[Loss]) -> Outcome:
         """Return the outcome of a lost message, with an error of its own, and note it to be reported."""
+        with IMPORT_LOCK:
+            from copy import copy  # noqa: PLC0415 - wanted where something is lost only
+
         own = copy(error)
         own.__cause__ = error.__cause__
         outcome = Outcome(status, own, is_final=False)
@@ -206,3 +210,8 @@ class Workers:
                 unit.attempts,
                 monotonic() - unit.started,
             )
+
+
+def _random() -> float:
+    """Return a number from 0 up to 1; `random` takes a millisecond to import, and repeats itself in forked children."""
+    return int.from_bytes(os.urandom(6)) / 2**48

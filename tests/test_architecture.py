@@ -22,7 +22,7 @@ OURS = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 
-HTTP_ROOMS = {"__init__", "_http", "_messages", "_network", "_sender"}
+HTTP_ROOMS = {"__init__", "_attempt", "_http", "_network", "_requests", "_sender"}
 ONLY_IMPORTED_BY = {
     "_async_client": {"__init__", "_default"},
     "_client": {"__init__", "_default"},

@@ -24,11 +24,9 @@ from interakt_track._messages import (
     event_message,
     masked_identity,
     merge,
-    message_from_body,
-    request_model,
     user_message,
-    wire,
 )
+from interakt_track._requests import message_from_body, request_model, wire
 from interakt_track_client.models import EventRequest, UserRequest
 
 ACCOUNT = Account("http://localhost", "key")

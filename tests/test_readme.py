@@ -194,7 +194,7 @@ def test_the_settings_table_is_what_the_code_says() -> None:
     parameters = inspect.signature(Settings).parameters.values()
 
     def in_code(parameter: inspect.Parameter) -> tuple[str, str, str]:
-        kind = parameter.annotation.removesuffix(" | None")
+        kind = str(parameter.annotation).removesuffix(" | None")
         default = f'"{parameter.default}"' if isinstance(parameter.default, str) else str(parameter.default)
         return parameter.name, words.get(kind, kind), default
 
@@ -241,7 +241,7 @@ def test_the_tree_of_errors_is_the_one_in_the_code() -> None:
         drawn.append((match[2], parents[depth - 1] if depth else "Exception"))
 
     in_code = [
-        (name, kind.__base__.__name__)
+        (name, kind.__bases__[0].__name__)
         for name in interakt_track.__all__
         if isinstance(kind := getattr(interakt_track, name), type) and issubclass(kind, Exception)
     ]
