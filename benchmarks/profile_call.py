@@ -30,20 +30,21 @@ NAME = "Order Placed"
 TRAITS = {"order": "order-1", "total": 1499.5, "city": "Pune"}
 SHOWN = 30  # functions or modules
 MARK = "import begins here"
-REPEAT, NUMBER = 9, 5000
+REPEAT = 9
 
 
-def profile_call(*, phone: bool) -> None:
+def profile_call(number: int, *, phone: bool) -> None:
     """Print what each step of a call costs, while all workers wait for answers; each event is another person's."""
     track, lifecycle, messages, receipt = _rooms("", "._lifecycle", "._messages", "._receipt")
-    ids = cycle([f"user-{number}" for number in range(100_000)])
-    numbers = cycle([f"98{number:08}" for number in range(100_000)])
+    ids = cycle([f"user-{person}" for person in range(REPEAT * number)])
+    numbers = cycle([f"98{person:08}" for person in range(REPEAT * number)])
     who: Callable[[], tuple[str | None, str | None]] = (
         (lambda: (None, next(numbers))) if phone else (lambda: (next(ids), None))
     )
     with serving(latency=float("inf")) as url:
         track.write_key, track.host, track.max_queue_size = "benchmark", url, 10**9
-        client = track._engine.get()
+        (module_client,) = [value for value in vars(track).values() if type(value).__name__ == "DefaultClient"]
+        client = module_client.get()
         queue = client._queue
 
         def new_message() -> Any:
@@ -68,12 +69,12 @@ def profile_call(*, phone: bool) -> None:
         for _ in range(200):
             call(track.event)
         message = new_message()
-        some_messages = cycle([new_message() for _ in range(REPEAT * NUMBER)])
-        bare = _microseconds(lambda: None)
-        bare_call = _microseconds(lambda: call(lambda *arguments: None))
+        some_messages = cycle([new_message() for _ in range(REPEAT * number)])
+        bare = _microseconds(lambda: None, number)
+        bare_call = _microseconds(lambda: call(lambda *arguments: None), number)
         steps: list[tuple[str, float, Callable[[], object]]] = [
             ("track.event(…)", bare_call, lambda: call(track.event)),
-            ("  settings compared", bare, track._engine.get),
+            ("  settings compared", bare, module_client.get),
             ("  Client.event(…)", bare_call, lambda: call(client.event)),
             ("    event_message(…)", bare_call, new_message),
             ("      phone number", bare, lambda: messages.parse_phone_arguments(message.phone_number, None, "+91")),
@@ -84,20 +85,20 @@ def profile_call(*, phone: bool) -> None:
         ]
         whole = None
         for name, not_counted, step in steps:
-            cost = _microseconds(step) - not_counted
+            cost = _microseconds(step, number) - not_counted
             whole = whole or cost
             print(f"{name:26} {cost:6.2f} µs {cost / whole:6.0%}", flush=True)
     os._exit(0)  # what waits would be tried for ten seconds more
 
 
-def profile_send() -> None:
+def profile_send(number: int) -> None:
     """Print where the CPU of sending goes, one thread against a server without latency."""
     track, message_room, sender_room = _rooms("", "._messages", "._sender")
     with serving() as url:
         account = track.Client(write_key="benchmark", host=url)._account
         messages = [
             message_room.event_message(
-                f"user-{number}",
+                f"user-{person}",
                 NAME,
                 TRAITS,
                 None,
@@ -108,7 +109,7 @@ def profile_send() -> None:
                 priority=1,
                 problems=None,
             )
-            for number in range(2000)
+            for person in range(number)
         ]
         sender = sender_room.Sender()
 
@@ -120,7 +121,7 @@ def profile_send() -> None:
         started, cpu = time.perf_counter(), time.process_time()
         send_all()
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu
-        print(f"one request: {wall / 2000 * 1e6:.0f} µs, of which {cpu / 2000 * 1e6:.0f} µs of CPU; profiled:")
+        print(f"one request: {wall / number * 1e6:.0f} µs, of which {cpu / number * 1e6:.0f} µs of CPU; profiled:")
         profiler = cProfile.Profile()
         profiler.runcall(send_all)
         pstats.Stats(profiler).sort_stats("tottime").print_stats(SHOWN)
@@ -151,13 +152,13 @@ def _rooms(*names: str) -> list[Any]:
     return [import_module(f"interakt_track{name}") for name in names]
 
 
-def _microseconds(step: Callable[[], object]) -> float:
+def _microseconds(step: Callable[[], object], number: int) -> float:
     """Return the best of some runs, in CPU time of this thread, so that what else the machine does counts little.
 
     With the garbage collector on: timeit switches it off, an application does not.
     """
-    runs = timeit.repeat(step, setup=gc.enable, timer=time.thread_time, repeat=REPEAT, number=NUMBER)
-    return min(runs) / NUMBER * 1e6
+    runs = timeit.repeat(step, setup=gc.enable, timer=time.thread_time, repeat=REPEAT, number=number)
+    return min(runs) / number * 1e6
 
 
 def main() -> None:
@@ -166,11 +167,12 @@ def main() -> None:
     parser.add_argument("what", choices=["call", "send", "import"])
     parser.add_argument("--call", action="store_true", help="import: on to the end of the first call")
     parser.add_argument("--phone", action="store_true", help="with a phone number in place of a user id")
+    parser.add_argument("--number", type=int, default=5000, help="call, send: how often each step is run, at a time")
     arguments = parser.parse_args()
     if arguments.what == "call":
-        profile_call(phone=arguments.phone)
+        profile_call(arguments.number, phone=arguments.phone)
     elif arguments.what == "send":
-        profile_send()
+        profile_send(arguments.number)
     else:
         profile_import(call=arguments.call, phone=arguments.phone)
 

@@ -249,7 +249,7 @@ class Client:
             settings.enabled and not settings.sync_mode and settings.before_send is None and self._account is not None
         )
         self._engine.follow(settings)
-        DEBUG_OUTPUT.show(settings.debug)
+        DEBUG_OUTPUT.show(self, is_wanted=settings.debug)
         if travels_in_clear(settings.host):
             self._quiet.warn("clear", "host is http://, so the write key travels in clear; use https://")
 

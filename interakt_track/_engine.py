@@ -38,7 +38,7 @@ class Engine:
             flush_interval=settings.flush_interval,
             summon=self._summon,
         )
-        self.reporter = Reporter()
+        self.reporter = Reporter(lambda: not self.queue.is_settled())
         self._workers = Workers(self.queue, self.reporter, settings=settings, new_sender=Sender)
         self._quiet = Quiet()
         self._shutdown_timeout = settings.shutdown_timeout
@@ -102,6 +102,7 @@ class Engine:
             self.reporter.drain(deadline + REPORTING_TIME)
             self._abandon(timeout)  # what on_error queued meanwhile
             self.queue.dismiss()
+            self.reporter.tell_rest()
 
     def _summon(self) -> None:
         if not self._workers.start_one():

@@ -3,7 +3,7 @@
 TrackError
 ├── SettingsError (ValueError)          a setting has a wrong value, or the write key is missing
 ├── InvalidMessageError (ValueError)    the arguments of a call cannot be sent
-├── QueueFullError                      the queue is full, and `when_full="raise"`
+├── QueueFullError                      the queue held `max_queue_size` messages at the call
 └── DeliveryError                       an accepted message was not delivered
     ├── UnreachableError                no answer: refused, DNS, TLS, timeout, reset
     ├── ExpiredError                    its time was up before it could be sent
@@ -52,7 +52,7 @@ class InvalidMessageError(TrackError, ValueError):
 
 
 class QueueFullError(TrackError):
-    """The queue holds `max_queue_size` messages, and `when_full` asks to be told by an exception."""
+    """The queue held `max_queue_size` messages when the call came; the receipt has it as its `error`."""
 
 
 class DeliveryError(TrackError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 from time import monotonic
 
@@ -31,7 +32,7 @@ _living: WeakSet[Lives] = WeakSet()
 _held: set[Lives] = set()
 _forking: WeakSet[Forks] = WeakSet()
 _pid = os.getpid()
-_is_leaving = False
+_is_leaving = not threading.main_thread().is_alive()  # imported by an exit handler: the one below would never run
 _watched: dict[str, int] = {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 from time import monotonic
 
 from ._locks import IMPORT_LOCK
@@ -28,14 +29,14 @@ class Quiet:
 
     def __init__(self) -> None:
         self.start_anew()
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._seen: dict[str, tuple[float, int, str]] = {}
 
     def start_anew(self) -> None:
         """Take a new lock, in a forked child too."""
         self._lock = threading.Lock()  # guards _seen
 
     def warn(self, kind: str, text: str, *, is_error: bool = False, exc_info: bool = False) -> None:
-        """Log `text` unless this kind was logged in the last minute.
+        """Log `text` unless this kind was logged in the last minute; then it is counted.
 
         Args:
             kind: What is counted together.
@@ -45,14 +46,22 @@ class Quiet:
         """
         now = monotonic()
         with self._lock:
-            last, count = self._seen.get(kind, (float("-inf"), 0))
+            last, count, _ = self._seen.get(kind, (float("-inf"), 0, ""))
             if now - last < QUIET_PERIOD:
-                self._seen[kind] = (last, count + 1)
+                self._seen[kind] = (last, count + 1, text)
                 return
-            self._seen[kind] = (now, 0)
+            self._seen[kind] = (now, 0, text)
         more = f" ({count} more since the last such line)" if count else ""
         log = logger()
         (log.error if is_error else log.warning)("%s%s", text, more, exc_info=exc_info)
+
+    def tell_rest(self) -> None:
+        """Log what was counted and not told yet, at the end: no next line will tell it."""
+        with self._lock:
+            rest = [(count, text) for _, count, text in self._seen.values() if count]
+            self._seen.clear()
+        for count, text in rest:
+            logger().warning("%d more such lines were not shown; the last: %s", count, text)
 
 
 class DebugOutput:
@@ -60,11 +69,16 @@ class DebugOutput:
 
     def __init__(self) -> None:
         self._handler: logging.Handler | None = None
+        self._owners: WeakSet[object] = WeakSet()
         self._level = 0
 
-    def show(self, is_wanted: bool) -> None:
-        """Start or stop showing them; handlers the application configured keep getting every record."""
-        if is_wanted == (self._handler is not None):
+    def show(self, owner: object, *, is_wanted: bool) -> None:
+        """Show them while at least one owner wants them; handlers the application configured get every record."""
+        if is_wanted:
+            self._owners.add(owner)
+        else:
+            self._owners.discard(owner)
+        if bool(self._owners) == (self._handler is not None):
             return
         with IMPORT_LOCK:
             import logging  # noqa: PLC0415 - only where debug is set

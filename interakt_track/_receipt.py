@@ -55,7 +55,7 @@ class Outcome:
         *,
         is_final: bool = True,
     ) -> None:
-        self.status = status
+        self.status: Status = status
         self.error = error
         self.response = response
         self.is_final = is_final
@@ -97,13 +97,15 @@ class Receipt:
         room. `"disabled"`: `enabled` is False. `"invalid"`: it cannot be sent.
         """
         outcome = self._outcome()
-        return "queued" if outcome is None else outcome.status
+        if outcome is None:
+            return "queued"
+        return outcome.status
 
     @property
-    def message(self) -> QueueMessage | None:
-        """`{"path": …, "body": …}` as it is sent; None when the arguments made no message."""
+    def message(self) -> QueueMessage:
+        """`{"path": …, "body": …}` as it is sent; both empty when the arguments made no message."""
         if self._message is None:
-            return None
+            return {"path": "", "body": {}}
         from ._requests import wire  # noqa: PLC0415 - brings httpx and attrs, wanted only when asked for
 
         return wire(self._message)

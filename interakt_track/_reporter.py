@@ -31,9 +31,14 @@ class Report:
 
 
 class Reporter:
-    """Tells the application's `on_error` and the log about messages that were not delivered."""
+    """Tells the application's `on_error` and the log about messages that were not delivered.
 
-    def __init__(self) -> None:
+    Args:
+        is_needed: Whether there may be something to report; the thread stays as long, for at exit none can be started.
+    """
+
+    def __init__(self, is_needed: Callable[[], bool]) -> None:
+        self._is_needed = is_needed
         self.on_error: OnError | None = None
         self.is_telling = False  # whether `on_error` runs in any thread; read without the lock
         self._quiet = Quiet()
@@ -62,14 +67,30 @@ class Reporter:
         with self._lock:
             self._waiting.append(Report(error, queue_msg, confirm))
             self._changed.notify_all()
-            needs_thread, self._has_thread = not self._has_thread, True
-        if needs_thread and not start_thread("on-error", self._run):
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Have a thread where one is wanted; called when sending begins, as at exit it may be too late to start one."""
+        with self._lock:
+            if self._has_thread or self.on_error is None:
+                return
+            self._has_thread = True
+        if not start_thread("on-error", self._run):
             with self._lock:
                 self._has_thread = False
 
-    def log(self, error: TrackError) -> None:
-        """Log a failure, without its payload: one line a minute per kind."""
-        self._quiet.warn(type(error).__name__, f"a message was not delivered: {error}")
+    def log(self, error: TrackError, what: str) -> None:
+        """Log a failure: one line a minute per kind of error.
+
+        Args:
+            error: What happened.
+            what: Which message, without personal data.
+        """
+        self._quiet.warn(type(error).__name__, f"{what} was not delivered: {error}")
+
+    def tell_rest(self) -> None:
+        """Log how many failures were not shown."""
+        self._quiet.tell_rest()
 
     def drain(self, deadline: float) -> bool:
         """Wait until everything reported so far has been told; tell it here where no thread does.
@@ -96,7 +117,7 @@ class Reporter:
 
     def _run(self) -> None:
         with self._lock:
-            while self._waiting or self._changed.wait(LINGER):
+            while self._waiting or self._changed.wait(LINGER) or self._is_needed():
                 while self._waiting:
                     self._tell_next()
             self._has_thread = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ._locks import IMPORT_LOCK
-from ._messages import USER
 from ._receipt import Response
 from ._requests import request_model
 
@@ -39,6 +38,7 @@ class Sender:
         """
         with IMPORT_LOCK:
             from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - on the first send
+            from interakt_track_client.models import UserRequest  # noqa: PLC0415 - on the first send
 
             from ._attempt import attempt  # noqa: PLC0415 - on the first send
             from ._http import build_client, delivery_error  # noqa: PLC0415 - on the first send
@@ -48,10 +48,13 @@ class Sender:
         if client is None:
             self._make_room()
             client = self._clients[account] = build_client(account.host, account.write_key, timeout=timeout)
-        create = create_user if message.kind == USER else create_event
+        model = request_model(message, with_call_time=with_call_time)
         with attempt(timeout=timeout) as current:
             try:
-                create.sync_detailed(client=client, body=request_model(message, with_call_time=with_call_time))
+                if isinstance(model, UserRequest):
+                    create_user.sync_detailed(client=client, body=model)
+                else:
+                    create_event.sync_detailed(client=client, body=model)
             except Exception as exc:
                 # The API took it, and only its answer is odd: sending it again would be the mistake.
                 if not current.is_delivered:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from math import isfinite
 
 try:
-    from _json import encode_basestring, make_encoder  # what `json` encodes with; `json` itself brings `re`
-except ImportError:  # PyPy
-    make_encoder = None  # type: ignore[assignment, misc]  # the usual sign of a missing accelerator
+    import _json  # what `json` encodes with; `json` itself brings `re`
+except ImportError:  # no accelerator, as on PyPy
+    _json = None  # type: ignore[assignment]  # the usual sign of a missing one
 
 from ._errors import InvalidMessageError
 from ._locks import IMPORT_LOCK
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
     from enum import Enum
+    from types import ModuleType
     from typing import Any, TypeAlias, TypeGuard, TypeVar
 
     T = TypeVar("T")
@@ -48,14 +49,18 @@ def _refuse(value: object) -> object:
 
 def _chunk_encoder() -> Callable[[object, int], Iterable[str]]:
     """Return what `JSONEncoder.encode` makes anew for each call, made once: it is a third of a small dict's time."""
-    if make_encoder is None:
+    accelerator: ModuleType | None = _json  # mypy knows it is there
+    if accelerator is None:
         with IMPORT_LOCK:
             import json  # noqa: PLC0415 - only where there is no accelerator
 
         encode_whole = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
         return lambda value, _: (encode_whole(value),)
     # Arguments: markers for cycles, default, string encoder, indent, separators, sort_keys, skipkeys, allow_nan.
-    return make_encoder(None, _refuse, encode_basestring, None, ":", ",", False, False, False)
+    chunks: Callable[[object, int], Iterable[str]] = accelerator.make_encoder(
+        None, _refuse, accelerator.encode_basestring, None, ":", ",", False, False, False
+    )
+    return chunks
 
 
 _chunks = _chunk_encoder()

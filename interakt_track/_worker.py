@@ -8,7 +8,14 @@ from functools import partial
 from time import monotonic, time
 
 from . import _lifecycle
-from ._errors import APIError, AuthenticationError, DeliveryError, RateLimitError, RejectedError
+from ._errors import (
+    APIError,
+    AuthenticationError,
+    DeliveryError,
+    RateLimitError,
+    RejectedError,
+    mask_personal_data,
+)
 from ._locks import IMPORT_LOCK
 from ._logs import Quiet, logger
 from ._messages import RAISE, REPORT, masked_identity
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from ._errors import QueueMessage
     from ._messages import Message
     from ._order import Unit
     from ._queue import Queue
@@ -82,6 +90,7 @@ class Workers:
             name = f"worker-{self._started}"
         if name == "worker-1":
             _lifecycle.watch_exit()
+        self._reporter.prepare()
         if start_thread(name, self._run):
             return True
         with self._lock:
@@ -134,14 +143,14 @@ class Workers:
         try:
             response = sender.send(message, timeout=timeout, with_call_time=time() - message.called_at > LATE)
         except DeliveryError as error:
-            self._log_attempt(unit, error)
+            self._log_attempt(unit, str(error))
             self._fail(unit, error)
         except Exception as error:  # noqa: BLE001 - a defect of ours may cost one message, told, and not the thread
             self._quiet.warn("defect", "sending failed in an unexpected way", is_error=True, exc_info=True)
             account.settle(monotonic(), is_accepted=False)
             self._give_up(unit, DeliveryError(f"sending failed in an unexpected way: {type(error).__name__}"))
         else:
-            self._log_attempt(unit, None)
+            self._log_attempt(unit, _describe(response))
             account.settle(monotonic(), is_accepted=True)
             self._queue.deliver(unit, response)
 
@@ -175,7 +184,7 @@ class Workers:
         self._queue.settle(unit, lambda message: self._lose(message, status, error, losses))
         for message, _, _ in losses:
             if message.told_by != RAISE:
-                self._reporter.log(error)
+                self._reporter.log(error, f"{message.kind} of {masked_identity(message)}")
         self._report(losses)
 
     def _lose(self, message: Message, status: Status, error: DeliveryError, losses: list[Loss]) -> Outcome:
@@ -192,24 +201,38 @@ class Workers:
     def _report(self, losses: list[Loss]) -> None:
         """Tell of lost messages where their calls said; they are settled for those who wait when that is done."""
         for message, error, outcome in losses:
-            error.queue_msg = wire(message)
+            error.queue_msg = self._wire(message)
             confirm = partial(self._queue.confirm, outcome)
             if message.told_by == REPORT:
                 self._reporter.report(error, error.queue_msg, confirm)
             else:
                 confirm()
 
-    def _log_attempt(self, unit: Unit, error: DeliveryError | None) -> None:
+    def _wire(self, message: Message) -> QueueMessage:
+        try:
+            return wire(message)
+        except Exception:  # noqa: BLE001 - a defect of ours may not keep a loss from being told
+            self._quiet.warn("defect", "a lost message cannot be shown", is_error=True, exc_info=True)
+            return {"path": "", "body": {}}
+
+    def _log_attempt(self, unit: Unit, result: str) -> None:
         log = logger()
         if log.isEnabledFor(DEBUG):
             log.debug(
-                "POST %s %s %s attempt=%d %.3fs",
-                unit.current.kind,
+                "POST %s %s: %s (%.3f s, attempt %d)",
+                wire(unit.current)["path"],
                 masked_identity(unit.current),
-                "delivered" if error is None else error,
-                unit.attempts,
+                result,
                 monotonic() - unit.started,
+                unit.attempts,
             )
+
+
+def _describe(response: Response | None) -> str:
+    if response is None:
+        return "delivered"
+    said = response.body.get("message") if isinstance(response.body, dict) else None
+    return f"{response.status_code} {mask_personal_data(said) if isinstance(said, str) else 'delivered'}"
 
 
 def _random() -> float:

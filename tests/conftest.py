@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from interakt_track import Client
+from interakt_track._logs import DEBUG_OUTPUT
 from interakt_track.sandbox import Sandbox
 
 hypothesis.settings.register_profile("every run", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -94,6 +95,7 @@ def new_client(sandbox: Sandbox) -> Iterator[Callable[..., Client]]:
     yield make
     for client in clients:
         client.shutdown(5)
+        DEBUG_OUTPUT.show(client, is_wanted=False)
         stats = client.stats()
         assert stats.queued == stats.delivered + stats.rejected + stats.dropped
         assert stats.waiting == stats.in_flight == 0

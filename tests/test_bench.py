@@ -90,3 +90,20 @@ def test_a_target_is_reached_at_the_ratio_it_names(
     line = next(line for line in report.compare(results) if line.row.figure == figure)
 
     assert is_reached is line.is_reached
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("call",), "snapshot"),
+        (("call", "--phone"), "phone number"),
+        (("send",), "sync_detailed"),
+        (("import",), "interakt_track._client"),
+        (("import", "--phone"), "phonenumbers"),
+    ],
+)
+def test_a_profile_names_what_costs(arguments: tuple[str, ...], shown: str) -> None:
+    ran = run("profile_call.py", *arguments, "--number", "50")
+
+    assert ran.returncode == 0, ran.stderr
+    assert shown in ran.stdout

@@ -81,6 +81,23 @@ def test_a_first_message_from_an_atexit_handler_is_sent(sandbox: Sandbox) -> Non
     assert len(sandbox.events) == 1
 
 
+def test_the_first_import_by_an_atexit_handler_sends(sandbox: Sandbox) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import atexit, threading\ndef f():\n    import track\n    track.event('u', 'e')\natexit.register(f)",
+        ],
+        env={**os.environ, "INTERAKT_HOST": sandbox.url, "INTERAKT_WRITE_KEY": "test-key"},
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(sandbox.events) == 1
+
+
 def test_a_message_from_a_handler_that_runs_after_ours_is_sent(sandbox: Sandbox) -> None:
     script = """
         del sys.modules["track"], sys.modules["interakt_track"]
@@ -176,6 +193,19 @@ def test_ctrl_c_while_leaving_leaves(sandbox: Sandbox) -> None:
         process.kill()
 
     assert "1 messages could not be delivered" in err
+
+
+def test_the_number_of_losses_is_told_at_the_end(sandbox: Sandbox) -> None:
+    sandbox.fail_next(10, status=400)
+
+    code, _, err = run('for i in range(10): track.event(user_id=f"customer-{i}", event="e")', sandbox)
+
+    assert code == 0
+    first, last = err.splitlines()
+    assert first.startswith("event of user_id=***")
+    assert "was not delivered: the API answered 400" in first
+    assert last.startswith("9 more such lines were not shown; the last: event of")
+    assert "customer" not in err
 
 
 def test_messages_of_a_client_nobody_holds_any_more_are_sent(sandbox: Sandbox) -> None:

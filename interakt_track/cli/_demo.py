@@ -108,7 +108,7 @@ def _run(console: Console, *, customers: int, plan: FaultPlan, timeout: float) -
         sent = [(call, receipt.message) for call, receipt in zip(calls, receipts, strict=True)]
         return Outcome(
             calls=calls,
-            paths={call.kind: message["path"] for call, message in sent if message is not None},
+            paths={call.kind: message["path"] for call, message in sent},
             call_times=call_times,
             delivery_time=delivered - started,
             arrivals=compare(calls, local_api.requests, since=since, until=until),
