@@ -6,10 +6,8 @@ Importing this costs about 150 ms (httpx, ssl), so it is imported when the first
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401  the first connect loads it; a fork meanwhile would leave its import lock held
-import os
 import socket
 import ssl
-import threading
 import time
 from contextlib import contextmanager, nullcontext
 from typing import cast
@@ -21,6 +19,7 @@ from interakt_track_client import AuthenticatedClient
 from ._answers import decode_body, parse_answer, refusal
 from ._attempt import Attempt, attempt, current_attempt
 from ._errors import DeliveryError, UnreachableError
+from ._locks import IMPORT_LOCK
 from ._network import AsyncBoundedBackend, BoundedBackend
 from ._retry import parse_retry_after
 from ._version import VERSION
@@ -37,16 +36,6 @@ _CHECK_PROXY = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _PLACEHOLDER = "hidden"  # the generated client shows its token in its repr, so the key is kept elsewhere
 
 _ssl_context: ssl.SSLContext | None = None
-_ssl_context_lock = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _ssl_context_lock  # noqa: PLW0603 - the child's one owner of the lock
-    _ssl_context_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)  # another thread may have held it
 
 
 def shared_ssl_context() -> ssl.SSLContext:
@@ -55,7 +44,7 @@ def shared_ssl_context() -> ssl.SSLContext:
     Honours `SSL_CERT_FILE` and `SSL_CERT_DIR`, as httpx does.
     """
     global _ssl_context  # noqa: PLW0603 - one per process, guarded by the lock
-    with _ssl_context_lock:
+    with IMPORT_LOCK:  # a fork in the middle of this would leave the child OpenSSL's own locks held
         if _ssl_context is None:
             _ssl_context = httpx.create_ssl_context()
         return _ssl_context

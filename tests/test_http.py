@@ -1081,10 +1081,10 @@ def test_the_process_has_one_tls_context(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_fork_while_the_tls_context_is_made_does_not_hang_the_child() -> None:
     program = """
-        import os
+        import os, threading
         from interakt_track import _http
 
-        _http._ssl_context_lock.acquire()
+        threading.Thread(target=_http.shared_ssl_context).start()
         pid = os.fork()
         if not pid:
             os._exit(0 if _http.shared_ssl_context() else 1)

@@ -84,9 +84,8 @@ def calls() -> None:
     assert_type(receipt.wait(1.5), Receipt)
     if receipt.response is not None:
         assert_type(receipt.response.status_code, int)
-    if receipt.message is not None:
-        assert_type(receipt.message["path"], str)
-        assert_type(receipt.message["body"], dict[str, Any])
+    assert_type(receipt.message["path"], str)
+    assert_type(receipt.message["body"], dict[str, Any])
     ok, message = receipt
     print(ok, message)
 
