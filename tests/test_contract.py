@@ -12,6 +12,8 @@ import re
 import subprocess
 import threading
 from collections import deque
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from interakt_track import Client
 from interakt_track_client import AuthenticatedClient
 from interakt_track_client.api.track import create_event, create_user
 from interakt_track_client.models import (
@@ -345,3 +348,33 @@ def test_the_generated_client_reads_every_documented_answer(prism: str, operatio
 
     assert response.status_code == status
     assert type(response.parsed) is expected
+
+
+def test_a_mock_server_accepts_what_the_facade_sends(prism: str) -> None:
+    """Every kind of argument and trait the facade takes, in sync mode, where a refusal would raise."""
+    with Client(write_key="key", host=prism, sync_mode=True, max_retries=0) as facade:
+        receipts = [
+            facade.identify(
+                "u1",
+                "+1",
+                "202-555-0143",
+                {
+                    "text": "नमस्ते",
+                    "number": 1.5,
+                    "exact": Decimal("1499.90"),
+                    "flag": True,
+                    "nothing": None,
+                    "list": ["a", 1],
+                    "since": datetime(2025, 3, 27, 13, 26, 52, tzinfo=UTC),
+                    "address": {"city": "Pune"},
+                },
+                tags=["new"],
+                created_at="2025-03-27T13:26:52.926Z",
+                add_to_sales_cycle=True,
+            ),
+            facade.identify(0),
+            facade.event("u1", "Order Placed", {"items": [{"sku": "A-1", "price": 10}]}, created_at=datetime.now(UTC)),
+            facade.event(phone_number="+1 202 555 0143", event="Cart Abandoned"),
+        ]
+
+    assert [receipt.status for receipt in receipts] == ["delivered"] * 4
