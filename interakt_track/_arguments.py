@@ -60,11 +60,9 @@ def parse_phone_arguments(
 
 
 def _load_phone_rules() -> PhoneRules:
-    """Import the phone rules: the first phone number of the process pays the 40 ms that phonenumbers takes."""
+    """Import the phone rules, with the first phone number of the process."""
     global _phone_rules  # noqa: PLW0603 - this module owns it
     with IMPORT_LOCK:
-        import phonenumbers  # noqa: F401, PLC0415 - see above
-
         from ._phone import parse_phone  # noqa: PLC0415 - see above
 
         _phone_rules = parse_phone

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from ._errors import InvalidMessageError
+from ._locks import IMPORT_LOCK
 from ._traits import integer, type_name
 
 TYPE_CHECKING = False
@@ -24,9 +25,12 @@ _EXTENSION = re.compile(r"(?:[#;,]|ext(?:n|ension)?\b|x)[\s.:=]*\d+#?", re.IGNOR
 _MAX_DIGITS = 40  # far beyond any number; spares us turning a giant int into text
 
 # How a country code was written -> how it is sent; the default is here, so that it does not cost the import.
-_country_codes: dict[str, str] = {"+91": "+91"}
-# Country code as sent -> whether digits are a national number that phonenumbers would send unchanged.
-_plain_matchers: dict[str, Callable[[str], object]] = {}
+_country_codes: dict[str, str] = {"+91": "+91", "91": "+91"}
+# Country code as sent -> whether digits are a national number that phonenumbers would send unchanged. India's mobile
+# numbers, as most calls bring them, do not wait for its import; a test holds that it takes each of them as it is.
+_plain_matchers: dict[str, Callable[[str], object]] = {"+91": re.compile(r"(?!91)[6-9]\d{9}", re.ASCII).fullmatch}
+
+_from_metadata: set[str] = set()
 
 
 def parse_country_code(value: object) -> str:
@@ -48,7 +52,8 @@ def parse_country_code(value: object) -> str:
             "country_code is not a country calling code: it must be text such as '+91' or '91', or an int such as 91"
             + ("" if isinstance(value, str) or number is not None else f", not {type_name(value)}")
         )
-    import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first phone number only
+    with IMPORT_LOCK:
+        import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first number that is not plain
 
     if digits.startswith("0") or phonenumbers.region_code_for_country_code(int(digits)) == "ZZ":
         raise InvalidMessageError(f"country_code: no country has the calling code +{digits}")
@@ -85,7 +90,8 @@ def parse_phone(phone_number: object, country_code: object, default_country_code
 
 
 def _parse_with_phonenumbers(phone_number: object, code: str, *, is_explicit: bool) -> tuple[str, str]:
-    import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first phone number only
+    with IMPORT_LOCK:
+        import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first number that is not plain
 
     if isinstance(phone_number, phonenumbers.PhoneNumber):
         parsed = phone_number
@@ -100,13 +106,15 @@ def _parse_with_phonenumbers(phone_number: object, code: str, *, is_explicit: bo
         raise InvalidMessageError(f"phone_number brings the country code {found}, but country_code says {code}")
     national = phonenumbers.national_significant_number(parsed)
     _check_is_possible(parsed, found, len(national))
-    if code not in _plain_matchers:
+    if code not in _from_metadata:
+        _from_metadata.add(code)
         _plain_matchers[code] = _plain_matcher(int(code))
     return found, national
 
 
 def _parse_text(dialled: str, code: str) -> phonenumbers.PhoneNumber:
-    import phonenumbers  # noqa: PLC0415 - loaded by the callers
+    with IMPORT_LOCK:
+        import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first number that is not plain
 
     region = phonenumbers.region_code_for_country_code(int(code))
     if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY and not dialled.startswith("+"):
@@ -125,7 +133,8 @@ def _parse_text(dialled: str, code: str) -> phonenumbers.PhoneNumber:
 
 
 def _check_is_possible(parsed: phonenumbers.PhoneNumber, code: str, length: int) -> None:
-    import phonenumbers  # noqa: PLC0415 - loaded by the callers
+    with IMPORT_LOCK:
+        import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first number that is not plain
 
     results = phonenumbers.ValidationResult
     result = phonenumbers.is_possible_number_with_reason(parsed)
@@ -207,7 +216,8 @@ def _plain_matcher(code: int) -> Callable[[str], object]:
     That is so when the length is possible, neither an international nor a national prefix could be meant, and a start
     that looks like the country code belongs to the number. phonenumbers' own patterns decide each of these.
     """
-    import phonenumbers  # noqa: PLC0415 - loaded by the callers
+    with IMPORT_LOCK:
+        import phonenumbers  # noqa: PLC0415 - 40 ms, wanted with the first number that is not plain
 
     region = phonenumbers.region_code_for_country_code(code)
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None)

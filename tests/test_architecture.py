@@ -222,7 +222,6 @@ def test_every_silenced_check_has_its_reason_on_the_same_line(path: Path) -> Non
 PAYS_LATER = {
     "__main__",  # a program of its own
     "_locks",  # the lock itself
-    "_phone",  # is called with it loaded
     "_published",  # asked of old names
     "_receipt",  # ours, and loaded
 }

@@ -489,7 +489,7 @@ arguments = dict(default_country_code="+91", account=None, priority=1, problems=
 event_message("u", "e", {"a": 1, "b": [1.5]}, None, None, None, **arguments)
 heavy = {"attr", "decimal", "httpx", "interakt_track_client", "phonenumbers", "typing", "uuid"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-event_message("u", "e", None, None, "9876598765", None, **arguments)
+event_message("u", "e", None, None, "98765 98765", None, **arguments)
 assert "phonenumbers" in sys.modules and "httpx" not in sys.modules
 """
 

@@ -1,5 +1,6 @@
 """What counts as a phone number, and how it is sent."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from interakt_track import _phone
 from interakt_track._errors import InvalidMessageError
 from interakt_track._phone import parse_country_code, parse_phone
 
@@ -261,14 +263,43 @@ def test_any_text_is_a_number_of_ascii_digits_or_our_error(text: str) -> None:
     assert re.fullmatch(r"[0-9]{2,17}", national)
 
 
-def test_phonenumbers_is_not_imported_before_the_first_number() -> None:
+def test_phonenumbers_is_not_imported_before_the_first_number_that_is_not_plain() -> None:
     program = """
 import sys
 from interakt_track._phone import parse_country_code, parse_phone
 parse_country_code("+91")
 assert "phonenumbers" not in sys.modules
-parse_phone("9876598765", None, "+91")
+parse_phone("98765 98765", None, "+91")
 assert "phonenumbers" in sys.modules
 """
 
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@given(digits=st.from_regex(r"[6-9][0-9]{9}", fullmatch=True))
+def test_an_indian_mobile_number_is_what_phonenumbers_makes_of_it(digits: str) -> None:
+    """The one rule that is here before phonenumbers is imported: never another answer than its own."""
+    is_plain = _phone._plain_matchers["+91"]
+
+    parsed = phonenumbers.parse(digits, "IN")
+
+    if is_plain(digits):
+        assert (parsed.country_code, phonenumbers.national_significant_number(parsed)) == (91, digits)
+        assert phonenumbers.is_possible_number(parsed)
+
+
+def test_an_indian_mobile_number_does_not_wait_for_phonenumbers() -> None:
+    program = """
+        import sys
+        from interakt_track._arguments import parse_phone_arguments as parse
+
+        assert parse("9876543210", None, "+91") == ("+91", "9876543210")
+        assert parse("+919876543210", "91", "+1") == ("+91", "9876543210")
+        assert "phonenumbers" not in sys.modules
+        assert parse("98765 43210", None, "+91") == ("+91", "9876543210")
+        assert "phonenumbers" in sys.modules
+    """
+
+    done = subprocess.run([sys.executable, "-c", inspect.cleandoc(program)], check=False, timeout=20)
+
+    assert done.returncode == 0
