@@ -16,7 +16,7 @@ from ._logs import DEBUG_OUTPUT, Quiet
 from ._messages import LOG, event_message, user_message
 from ._receipt import Outcome, Receipt
 from ._requests import message_from_body, wire
-from ._settings import Settings, travels_in_clear
+from ._settings import Settings, key_of_environment, travels_in_clear
 from ._threads import is_own_thread
 
 TYPE_CHECKING = False
@@ -125,7 +125,7 @@ class Client:
                 priority=1,
                 problems=problems,
             )
-        except InvalidMessageError as error:
+        except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
             return self._refuse_invalid(error)
         return self._accept(message, problems)
 
@@ -171,7 +171,7 @@ class Client:
                 priority=1,
                 problems=problems,
             )
-        except InvalidMessageError as error:
+        except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
             return self._refuse_invalid(error)
         return self._accept(message, problems)
 
@@ -242,9 +242,8 @@ class Client:
 
     def _apply(self) -> None:
         settings = self._settings
-        self._account: Account | None = (
-            None if settings.write_key is None else ACCOUNTS.get(settings.host, settings.write_key)
-        )
+        write_key = settings.write_key or key_of_environment()
+        self._account: Account | None = None if write_key is None else ACCOUNTS.get(settings.host, write_key)
         self._is_plain = (
             settings.enabled and not settings.sync_mode and settings.before_send is None and self._account is not None
         )
@@ -258,6 +257,8 @@ class Client:
             _lifecycle.start_anew_after_fork()
 
     def _account_needed(self) -> Account:
+        if self._account is None:
+            self._apply()  # the environment may have it by now
         if self._account is None:
             raise SettingsError(
                 'write_key is missing; set track.write_key = "…" or the environment\'s INTERAKT_WRITE_KEY '
@@ -282,7 +283,7 @@ class Client:
         if not settings.enabled:
             return self._refuse(message, "disabled", Outcome("disabled"))
         try:
-            self._account_needed()
+            message.account = self._account_needed()
         except SettingsError as error:
             if settings.strict:
                 raise
@@ -335,7 +336,11 @@ class Client:
         )
         return self._refuse(message, "queue_full", Outcome("dropped", QueueFullError(QUEUE_IS_FULL)))
 
-    def _refuse_invalid(self, error: InvalidMessageError) -> Receipt:
+    def _refuse_invalid(self, cause: Exception) -> Receipt:
+        error = cause
+        if not isinstance(error, InvalidMessageError):
+            error = InvalidMessageError(f"an argument cannot be read: {type(cause).__name__}")
+            error.__cause__ = cause
         if self._settings.strict:
             raise error
         self._report_invalid(error, None)

@@ -7,7 +7,7 @@ from time import monotonic
 from . import _lifecycle
 from ._errors import DeliveryError, ExpiredError, ShutdownError, UnreachableError
 from ._logs import Quiet
-from ._messages import RAISE
+from ._messages import LOG, RAISE
 from ._queue import Queue, is_final
 from ._receipt import Outcome
 from ._reporter import Reporter
@@ -54,6 +54,11 @@ class Engine:
         self._workers.settings = settings
         self._shutdown_timeout = settings.shutdown_timeout
 
+    def hasten(self) -> None:
+        """Release what waits, at exit."""
+        if not self.queue.is_inherited and not _lifecycle.is_forked() and not self.queue.is_settled():
+            self.queue.mark()
+
     def leave(self, started: float) -> None:
         """Leave with the process: at most `shutdown_timeout` from `started` on; in a child, not with the parent's."""
         if not self.queue.is_inherited and not _lifecycle.is_forked():
@@ -78,7 +83,11 @@ class Engine:
         if not self.queue.put(message):
             return None
         self.queue.mark()
-        self._wait(lambda: is_final(message), deadline=deadline)
+        try:
+            self._wait(lambda: is_final(message), deadline=deadline)
+        except BaseException:
+            message.told_by = LOG  # interrupted, as by Ctrl-C: the call that would have told it is gone
+            raise
         return message.outcome or self._end(message)
 
     def flush(self, timeout: float | None) -> bool:
@@ -140,4 +149,5 @@ class Engine:
             ShutdownError("the process left before the message was delivered; one in flight may have arrived")
         )
         if lost:
-            self._quiet.warn("shutdown", f"{lost} messages could not be delivered within {timeout:g} s of leaving")
+            messages = "1 message" if lost == 1 else f"{lost} messages"
+            self._quiet.warn("shutdown", f"{messages} could not be delivered within {timeout:g} s of leaving")

@@ -63,8 +63,8 @@ class Inbox:
         oldest = self.items[0]
         if self._marks or len(self.items) >= self.batch_size or isinstance(oldest, Mark):
             return 0.0
-        waited = max(0.0, time() - oldest.called_at)  # a clock that was set back must not keep it longer
-        return max(0.0, self.flush_interval - waited)
+        waited = time() - oldest.called_at
+        return max(0.0, self.flush_interval - waited) if waited >= 0 else 0.0  # a clock set back must not keep it
 
     def has_released(self) -> bool:
         """Tell whether something of a release is still here."""

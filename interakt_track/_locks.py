@@ -17,6 +17,7 @@ class ImportLock:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._knows_logging = False
+        self._holds = 0
         self._register()
 
     def __enter__(self) -> None:
@@ -32,8 +33,16 @@ class ImportLock:
 
     def _register(self) -> None:
         if hasattr(os, "register_at_fork"):  # not on Windows
-            take, give_back = self._lock.acquire, self._lock.release
-            os.register_at_fork(before=take, after_in_parent=give_back, after_in_child=give_back)
+            os.register_at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._let_go)
+
+    def _hold(self) -> None:
+        self._lock.acquire()
+        self._holds += 1
+
+    def _let_go(self) -> None:
+        if self._holds:  # registered between the two, a hook runs only after the fork
+            self._holds -= 1
+            self._lock.release()
 
 
 IMPORT_LOCK = ImportLock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
+from contextlib import suppress
 from time import monotonic
 
 from ._locks import IMPORT_LOCK
@@ -22,6 +23,22 @@ def logger() -> logging.Logger:
         import logging  # noqa: PLC0415 - see above
 
     return logging.getLogger(LOGGER_NAME)
+
+
+def log_debug(text: str, *values: object) -> None:
+    """Log a debug record."""
+    _log(10, text, *values)
+
+
+def is_debugging() -> bool:
+    """Tell whether debug records are wanted."""
+    return logger().isEnabledFor(10)
+
+
+def _log(level: int, text: str, *values: object, exc_info: bool = False) -> None:
+    """Log a record; a handler of the application that raises must not cost a message, nor reach the caller."""
+    with suppress(Exception):
+        logger().log(level, text, *values, exc_info=exc_info)
 
 
 class Quiet:
@@ -52,8 +69,7 @@ class Quiet:
                 return
             self._seen[kind] = (now, 0, text)
         more = f" ({count} more since the last such line)" if count else ""
-        log = logger()
-        (log.error if is_error else log.warning)("%s%s", text, more, exc_info=exc_info)
+        _log(40 if is_error else 30, "%s%s", text, more, exc_info=exc_info)
 
     def tell_rest(self) -> None:
         """Log what was counted and not told yet, at the end: no next line will tell it."""
@@ -61,7 +77,7 @@ class Quiet:
             rest = [(count, text) for _, count, text in self._seen.values() if count]
             self._seen.clear()
         for count, text in rest:
-            logger().warning("%d more such lines were not shown; the last: %s", count, text)
+            _log(30, "%d more such lines were not shown; the last: %s", count, text)
 
 
 class DebugOutput:

@@ -10,6 +10,7 @@ appends first and looks at it after that, so one of the two sees the other.
 
 from __future__ import annotations
 
+import sys
 import threading
 from time import monotonic
 
@@ -18,6 +19,7 @@ from ._ledger import Ledger, Mark
 from ._order import IN_FLIGHT, Lane
 from ._receipt import Outcome
 from ._takers import LINGER, Takers
+from ._threads import is_own_thread
 from ._waiters import Waiters
 
 TYPE_CHECKING = False
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ._receipt import Response
     from ._stats import Stats
 
+STARTS_NO_THREAD_AT_EXIT = sys.version_info >= (3, 12)
 WINDOW = 256  # ready units; enough for any number of workers, and what waits beyond it costs only its message
 INFINITY = float("inf")
 
@@ -64,6 +67,7 @@ class Queue:
         self._takers = Takers(self._lock)
         self.waiters = Waiters(self._lock, clock)
         self._wake_at = 1
+        self._is_minded = False
         self._dismissals = 0
         self._ledger = Ledger()
 
@@ -248,7 +252,7 @@ class Queue:
 
     def wait_for(self, message: Message, timeout: float | None) -> bool:
         """Wait until a message is settled, its report included; in a forked child there is nothing to wait for."""
-        if self.is_inherited:
+        if self.is_inherited or is_own_thread():
             return False
         deadline = INFINITY if timeout is None else self._clock() + timeout
         return self.waiters.wait_until(
@@ -298,13 +302,13 @@ class Queue:
             self._ledger.close_epoch(item)
             self.waiters.tell()
             return 0
+        if item.outcome is not None:
+            self._ledger.pass_over(None)
+            return 0
         lane = self._lanes.get(item.account)
         if lane is None:
             lane = self._lanes[item.account] = Lane(item.account)
         ready = lane.ready
-        if item.outcome is not None:
-            self._ledger.pass_over(None)
-            return 0
         if lane.link(item, self._ledger.take_in(), now) is None:
             self._ledger.merge()
         return lane.ready - ready
@@ -358,15 +362,30 @@ class Queue:
 
         A taker that minds the inbox's time wants to hear of a full batch only; anybody else of the first message.
         """
-        self._wake_at = self.inbox.batch_size if self._takers.is_watched and self.inbox.items else 1
+        length = len(self.inbox.items)
+        self._is_minded = self._takers.is_watched and length > 0
+        self._wake_at = self._next_wake_at(length) if self._is_minded else 1
+
+    def _next_wake_at(self, length: int) -> int:
+        """Return at which length somebody is wanted next: each further batch may have one more thread.
+
+        From Python 3.12 on none can be started once the program has ended, so they are wanted while the batch grows.
+        """
+        batch_size = self.inbox.batch_size
+        if length < batch_size:
+            return min(2 * length, batch_size) if STARTS_NO_THREAD_AT_EXIT else batch_size
+        return length + batch_size
 
     def _nudge(self) -> None:
         with self._lock:
-            # From here on, each further batch asks for a thread.
-            self._wake_at = len(self.inbox.items) + self.inbox.batch_size
-            if self._takers.wake_watch():
+            self._wake_at = max(1, self._next_wake_at(len(self.inbox.items)))
+            is_in_time = self._is_minded and self._takers.is_watched and self.inbox.delay() > 0
+            if not is_in_time and (self._takers.wake_watch() or self._wake_spare()):
                 return
         self._summon()
+
+    def _wake_spare(self) -> bool:
+        return not self._takers.is_watched and self._takers.wake_another()
 
 
 def is_final(message: Message) -> bool:

@@ -117,10 +117,12 @@ class Reporter:
 
     def _run(self) -> None:
         with self._lock:
-            while self._waiting or self._changed.wait(LINGER) or self._is_needed():
-                while self._waiting:
-                    self._tell_next()
-            self._has_thread = False
+            try:
+                while self._waiting or self._changed.wait(LINGER) or self._is_needed():
+                    while self._waiting:
+                        self._tell_next()
+            finally:
+                self._has_thread = False
 
     def _tell_next(self) -> None:
         """Tell the first report; called with the lock held, which is released while the application's code runs."""
@@ -142,7 +144,7 @@ class Reporter:
         try:
             if on_error is not None:
                 on_error(report.error, report.queue_msg)
-        except Exception:  # noqa: BLE001 - the application's code must not end the thread; it is logged
+        except BaseException:  # noqa: BLE001 - not even its sys.exit() may end the thread; it is logged
             self._quiet.warn("on_error", "on_error raised; sending goes on", is_error=True, exc_info=True)
         finally:
             self._callback.is_running = False

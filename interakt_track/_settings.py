@@ -179,12 +179,17 @@ def parse_write_key(text: str) -> str:
     key = (_decode_secret_key(key) or key).rstrip(":")
     if not key:
         raise SettingsError("write_key is empty; copy it from the dashboard's Settings, Developer Settings")
-    if len(key) > _MAX_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key or ":" in key:
+    if len(key) > _MAX_KEY_LENGTH or not key.isascii() or not key.isprintable() or any(c in key for c in " :\"'"):
         raise SettingsError(
-            "write_key holds characters a key never has (spaces, line breaks, a colon or non-ASCII ones); "
+            "write_key holds characters a key never has (spaces, quotes, line breaks, a colon or non-ASCII ones); "
             "copy it again from the dashboard's Settings, Developer Settings"
         )
     return key
+
+
+def key_of_environment() -> str | None:
+    """Return the environment's write key of this moment, or None."""
+    return _key("write_key", None, os.environ.get("INTERAKT_WRITE_KEY"))
 
 
 def travels_in_clear(host: str) -> bool:

@@ -11,7 +11,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_own = threading.local()
+
+class Own(threading.local):
+    """How deep the calling thread is in work of the SDK."""
+
+    depth = 0
+
+    def start_anew(self) -> None:
+        """Forget it: the thread that forked, in `on_error` perhaps, is the application's in the child."""
+        self.depth = 0
+
+
+_own = Own()
+register_fork(_own)
 _quiet = Quiet()
 register_fork(_quiet)
 
@@ -35,14 +47,14 @@ def start_thread(name: str, run: Callable[[], None]) -> bool:
 
 def is_own_thread() -> bool:
     """Tell whether the calling thread works for the SDK: waiting for the SDK in it would wait for ever."""
-    return getattr(_own, "depth", 0) > 0
+    return _own.depth > 0
 
 
 class as_own_thread:  # noqa: N801 - used as a verb in a with statement
     """Marks the calling thread as working for the SDK, where none of ours can be started."""
 
     def __enter__(self) -> None:
-        _own.depth = getattr(_own, "depth", 0) + 1
+        _own.depth += 1
 
     def __exit__(self, *exc_info: object) -> None:
         _own.depth -= 1

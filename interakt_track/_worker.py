@@ -17,7 +17,7 @@ from ._errors import (
     mask_personal_data,
 )
 from ._locks import IMPORT_LOCK
-from ._logs import Quiet, logger
+from ._logs import Quiet, is_debugging, log_debug
 from ._messages import RAISE, REPORT, masked_identity
 from ._receipt import Outcome
 from ._requests import wire
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
             """Close the connection."""
 
 
-DEBUG = 10  # logging.DEBUG, without the import
 LATE = 5.0  # seconds after its call from which on an event carries the time of the call
 
 
@@ -90,6 +89,8 @@ class Workers:
             name = f"worker-{self._started}"
         if name == "worker-1":
             _lifecycle.watch_exit()
+            with IMPORT_LOCK:
+                pass  # what it has to load and to register is done here, and not in a thread while this one forks
         self._reporter.prepare()
         if start_thread(name, self._run):
             return True
@@ -126,7 +127,7 @@ class Workers:
     def _run(self) -> None:
         sender = self._new_sender()
         try:
-            while (unit := self._queue.take()) is not None:
+            while not self._is_surplus() and (unit := self._queue.take()) is not None:
                 self._attempt(unit, sender)
         finally:
             with self._lock:
@@ -134,6 +135,9 @@ class Workers:
             sender.close()
             if not self._queue.is_settled():
                 self.start_one()  # a message came between the last look and the count above
+
+    def _is_surplus(self) -> bool:
+        return self._alive > self.settings.max_workers
 
     def _attempt(self, unit: Unit, sender: Sends, *, time_left: float = float("inf")) -> None:
         """Make one request, and settle the unit or give it back, before anything else is taken."""
@@ -216,11 +220,10 @@ class Workers:
             return {"path": "", "body": {}}
 
     def _log_attempt(self, unit: Unit, result: str) -> None:
-        log = logger()
-        if log.isEnabledFor(DEBUG):
-            log.debug(
+        if is_debugging():
+            log_debug(
                 "POST %s %s: %s (%.3f s, attempt %d)",
-                wire(unit.current)["path"],
+                self._wire(unit.current)["path"],
                 masked_identity(unit.current),
                 result,
                 monotonic() - unit.started,

@@ -89,6 +89,17 @@ def test_a_missing_key_is_told_where_it_is_needed(sandbox: Sandbox) -> None:
     assert not Client(enabled=False).event("u1", "e")
 
 
+def test_a_key_the_environment_gets_later_is_found(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(host=sandbox.url)
+    with pytest.raises(SettingsError, match="write_key is missing"):
+        client.event("u1", "e")
+
+    monkeypatch.setenv("INTERAKT_WRITE_KEY", "test-key")
+
+    assert client.event("u1", "e").wait(10).status == "delivered"
+    client.shutdown()
+
+
 def test_disabled_calls_validate_and_send_nothing(new_client: NewClient, sandbox: Sandbox) -> None:
     client = new_client(enabled=False)
 
@@ -206,6 +217,17 @@ class TestLenient:
         client.shutdown()
         assert [error for error, _ in reports] == [receipt.error]
         assert client.stats().refused["invalid"] == 1
+
+    def test_an_argument_that_cannot_be_looked_at_is_invalid(self, new_client: NewClient) -> None:
+        class Odd:
+            @property
+            def __class__(self) -> type:  # type: ignore[override]  # the oddity
+                raise RuntimeError("no class")
+
+        client = new_client(strict=False)
+
+        assert client.event(Odd(), "e").status == "invalid"
+        assert client.event("u1", "e", phone_number=Odd()).status == "invalid"
 
     def test_a_missing_key_is_a_falsy_receipt(self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
         receipt = Client(host=sandbox.url, strict=False).event("u1", "e")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from interakt_track import (
     TrackError,
     UnreachableError,
 )
+from interakt_track._settings import Settings
 from interakt_track.sandbox import Fault, Request, Sandbox
 
 NewClient = Callable[..., Client]
@@ -198,7 +201,8 @@ def test_nobody_there_is_unreachable(new_client: NewClient, sandbox: Sandbox, re
     assert error.attempts == 2
 
 
-def test_one_persons_messages_keep_their_order_across_retries(client: Client, sandbox: Sandbox) -> None:
+def test_one_persons_messages_keep_their_order_across_retries(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(max_retries=30)
     sandbox.faults = "503=0.15,reset=0.05,seed=5"
 
     for i in range(120):
@@ -311,6 +315,33 @@ class TestReports:
         assert client.stats().delivered == 3
         assert sum("on_error raised" in record.getMessage() for record in caplog.records) == 1
 
+    def test_not_even_an_exit_in_it_ends_reporting(self, new_client: NewClient, sandbox: Sandbox) -> None:
+        told: list[TrackError] = []
+
+        def leave(error: TrackError, queue_msg: object) -> None:
+            told.append(error)
+            raise SystemExit(1)
+
+        client = new_client(on_error=leave)
+        sandbox.fail_next(2, status=400)
+
+        client.event("u1", "e")
+        assert client.flush(10)
+        client.event("u1", "e")
+
+        assert client.flush(10)
+        assert len(told) == 2
+
+    def test_its_own_message_can_be_waited_for_in_it(self, new_client: NewClient, sandbox: Sandbox) -> None:
+        statuses: list[str] = []
+        client = new_client(on_error=lambda error, queue_msg: statuses.append(receipts[0].wait().status))
+        sandbox.fail_next(status=400)
+
+        receipts = [client.event("u1", "e")]
+
+        assert client.flush(10)
+        assert statuses == ["rejected"]
+
     def test_slow_reports_never_stop_sending(self, new_client: NewClient, sandbox: Sandbox) -> None:
         is_told, may_go_on = threading.Event(), threading.Event()
 
@@ -374,6 +405,57 @@ class TestReports:
 
         assert client.flush(20)
         assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+def test_a_log_handler_that_raises_costs_nothing(
+    new_client: NewClient, sandbox: Sandbox, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("from the handler")
+
+    monkeypatch.setattr(logging.getLogger("interakt_track"), "handlers", [Raises()])
+    client = new_client(debug=True, on_error=reports, strict=False)
+    sandbox.fail_next(status=400)
+
+    client.event("u1", "e")
+    client.event("u1", "e")
+    client.event(event="nobody")
+
+    assert client.flush(10)
+    assert client.stats().delivered == client.stats().rejected == 1
+    assert len(reports.errors) == 2
+
+
+def test_an_idle_thread_takes_what_comes_while_another_is_busy(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(max_workers=4)
+    for i in range(20):
+        client.event(f"u{i}", "e")
+    assert client.flush(10)
+    sandbox.fail_next(fault=Fault(status=201, latency=8.0), when=of_person("slow"))
+    client.event("slow", "e")
+    sandbox.wait_for_requests(21)
+
+    assert client.event("other", "e").wait(4).status == "delivered"
+    client.shutdown(0)
+
+
+def test_fewer_workers_send_at_once_after_max_workers_is_lowered(new_client: NewClient, sandbox: Sandbox) -> None:
+    sandbox.faults = "latency=50ms"
+    client = new_client(max_workers=8)
+    for i in range(24):
+        client.event(f"u{i}", "e")
+    sandbox.wait_for_requests(8)
+    client.configure(Settings(write_key="test-key", host=sandbox.url, max_workers=1))
+    assert client.flush(20)
+    sandbox.clear()
+
+    for i in range(6):
+        client.event(f"u{i}", "e")
+
+    assert client.flush(20)
+    requests = sandbox.requests
+    assert all((one.finished or 0) <= after.started for one, after in pairwise(requests))
 
 
 class TestWaiting:

@@ -74,6 +74,31 @@ def test_every_orderly_end_delivers(sandbox: Sandbox, ending: str, code: int | N
     assert len(sandbox.events) == 20
 
 
+def test_less_than_a_batch_at_some_latency_is_delivered_in_parallel(sandbox: Sandbox) -> None:
+    """From Python 3.12 on the end of the program starts no thread: those there are have to be enough."""
+    sandbox.faults = "latency=300ms"
+
+    code, _, err = run('for i in range(90): track.event(user_id=f"u{i}", event="e")', sandbox)
+
+    assert (code, err) == (0, "")
+    assert len(sandbox.events) == 90
+
+
+def test_a_client_with_a_dead_host_takes_no_time_from_another(sandbox: Sandbox) -> None:
+    with Sandbox(faults="hang=1") as dead:
+        script = f"""
+            clients = [track.Client(flush_interval=20) for _ in range(6)]
+            clients.append(track.Client(host={dead.url!r}, shutdown_timeout=2))
+            for client in clients: client.event("u", "e")
+        """
+
+        code, _, err = run(script, sandbox, seconds=4)
+
+    assert code == 0
+    assert "1 message could not be delivered" in err
+    assert len(sandbox.events) == 6
+
+
 def test_a_first_message_from_an_atexit_handler_is_sent(sandbox: Sandbox) -> None:
     code, _, err = run('atexit.register(lambda: track.event(user_id="u", event="e"))', sandbox)
 
@@ -192,7 +217,7 @@ def test_ctrl_c_while_leaving_leaves(sandbox: Sandbox) -> None:
     finally:
         process.kill()
 
-    assert "1 messages could not be delivered" in err
+    assert "1 message could not be delivered" in err
 
 
 def test_the_number_of_losses_is_told_at_the_end(sandbox: Sandbox) -> None:

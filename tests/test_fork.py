@@ -17,7 +17,7 @@ from interakt_track.sandbox import Sandbox
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 PREAMBLE = """
-import atexit, ctypes, gc, multiprocessing, os, sys, threading, time, traceback, warnings
+import atexit, ctypes, gc, logging, multiprocessing, os, sys, threading, time, traceback, warnings
 import track
 track.write_key = "test-key"
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks while threads run, from Python 3.12 on
@@ -131,6 +131,23 @@ assert stats.delivered == stats.queued
     )
 
     assert arrived["child"] == 50
+
+
+def test_a_fork_in_on_error(sandbox: Sandbox) -> None:
+    sandbox.fail_next(status=400)
+
+    arrived = run(
+        SEND_AND_FLUSH
+        + """
+logging.getLogger("interakt_track").setLevel("CRITICAL")
+track.on_error = lambda error, queue_msg: wait_for(in_child(send_and_flush))
+track.event(user_id="u", event="refused")
+assert track.flush(20)
+""",
+        sandbox,
+    )
+
+    assert arrived == {"child": 5}
 
 
 def test_a_fork_in_a_thread(sandbox: Sandbox) -> None:

@@ -60,7 +60,6 @@ def test_what_was_counted_is_told_at_the_end(caplog: pytest.LogCaptureFixture) -
 def test_debug_tells_each_attempt_without_key_or_payload(
     new_client: NewClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="interakt_track")
     sandbox.fail_next(status=503)
     client = new_client(debug=True)
 
