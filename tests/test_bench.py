@@ -99,7 +99,7 @@ def test_a_target_is_reached_at_the_ratio_it_names(
         (("call", "--phone"), "phone number"),
         (("send",), "sync_detailed"),
         (("import",), "interakt_track._client"),
-        (("import", "--phone"), "phonenumbers"),
+        (("import", "--phone"), "interakt_track._phone"),
     ],
 )
 def test_a_profile_names_what_costs(arguments: tuple[str, ...], shown: str) -> None:
