@@ -87,8 +87,8 @@ def test_less_than_a_batch_at_some_latency_is_delivered_in_parallel(sandbox: San
 def test_a_client_with_a_dead_host_takes_no_time_from_another(sandbox: Sandbox) -> None:
     with Sandbox(faults="hang=1") as dead:
         script = f"""
-            clients = [track.Client(flush_interval=20) for _ in range(6)]
-            clients.append(track.Client(host={dead.url!r}, shutdown_timeout=2))
+            clients = [track.Client(flush_interval=20, shutdown_timeout=2) for _ in range(6)]
+            clients += [track.Client(host={dead.url!r}, shutdown_timeout=2) for _ in range(3)]  # one is hardly the last
             for client in clients: client.event("u", "e")
         """
 
