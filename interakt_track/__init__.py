@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
     from interakt_track_client import AuthenticatedClient
 
-    from ._settings import BeforeSend, OnError
+    from ._arguments import Priority
+    from ._settings import BeforeSend, OnAmbiguous, OnError, RateLimit, WhenFull
 else:  # a type checker would then take any misspelt setting for one of its names
     from ._published import load_module as __getattr__  # noqa: F401 - Python looks for it here
 
@@ -68,6 +69,7 @@ __all__ = [
     "api_key",
     "batch_size",
     "before_send",
+    "block_timeout",
     "debug",
     "default_country_code",
     "enabled",
@@ -80,7 +82,9 @@ __all__ = [
     "max_queue_size",
     "max_retries",
     "max_workers",
+    "on_ambiguous",
     "on_error",
+    "rate_limit",
     "shutdown",
     "shutdown_timeout",
     "stats",
@@ -88,6 +92,7 @@ __all__ = [
     "sync_mode",
     "timeout",
     "user",
+    "when_full",
     "write_key",
 ]
 
@@ -142,6 +147,18 @@ strict: bool = True
 before_send: BeforeSend | None = None
 """Given a copy of the outgoing body at the call; returns the body to send, or None to drop it."""
 
+rate_limit: RateLimit = None
+"""Requests a minute that are never exceeded: a number, `"growth"` (300) or `"advanced"` (600). None: learned."""
+
+when_full: WhenFull = "drop"
+"""What a call does that finds the queue full: `"drop"`, `"block"` or `"raise"`."""
+
+block_timeout: float = 10
+"""Seconds a call may block for room with `when_full="block"`; then its message is dropped."""
+
+on_ambiguous: OnAmbiguous = "retry"
+"""Whether an event is sent again that the API may have received: `"retry"` or `"give_up"`."""
+
 _read_settings = itemgetter(*MODULE_SETTINGS)
 _module_client = DefaultClient(lambda: _read_settings(globals()), lambda: strict is not False)
 
@@ -155,6 +172,7 @@ def identify(
     tags: object = None,
     created_at: datetime | str | None = None,
     add_to_sales_cycle: bool | None = None,
+    priority: Priority = "normal",
 ) -> Receipt:
     """Say who a customer is; see `Client.identify`."""
     try:
@@ -169,6 +187,7 @@ def identify(
         tags=tags,
         created_at=created_at,
         add_to_sales_cycle=add_to_sales_cycle,
+        priority=priority,
     )
 
 
@@ -191,13 +210,14 @@ def event(
     phone_number: object = None,
     *,
     created_at: datetime | str | None = None,
+    priority: Priority = "normal",
 ) -> Receipt:
     """Say what a customer did; see `Client.event`."""
     try:
         client = _module_client.get()
     except SettingsError as error:
         return _module_client.refuse(error)
-    return client.event(user_id, event, traits, country_code, phone_number, created_at=created_at)
+    return client.event(user_id, event, traits, country_code, phone_number, created_at=created_at, priority=priority)
 
 
 def flush(timeout: float | None = None) -> bool:

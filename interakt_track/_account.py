@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import threading
+from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 
 from ._rate_limit import Pacer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ._errors import AuthenticationError
+
+    class HasRateLimit(Protocol):
+        """The part of the settings that is about the account."""
+
+        @property
+        def rate_limit(self) -> int | None:
+            """Requests a minute; None says nothing."""
+
+    class Shares(Protocol):
+        """Who sends under an account."""
+
+        @property
+        def settings(self) -> HasRateLimit:
+            """The settings of this moment."""
+
+
+PROBE_INTERVAL = 60.0  # seconds; a key is mended by a person, so more often would only be more refusals
 MAX_WAIT_FOR_OTHERS = 0.25  # seconds; another client of the account may end a request without this one being told
 
 
 class Account:
     """One (host, key); obtained from `ACCOUNTS.get`, so that identity is equality.
 
-    The ration and the pauses are the account's, whatever client sends (the API limits accounts, not processes).
+    The ration and the pauses are the account's, whatever client sends (the API limits accounts, not processes), and so
+    is a refusal of the key: until the API takes it again nothing is sent but a probe a minute.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_pacer", "host", "write_key")
+    __slots__ = ("__weakref__", "_lock", "_next_probe", "_pacer", "_refusal", "_sharers", "host", "write_key")
 
     def __init__(self, host: str, write_key: str) -> None:
         self.host = host
         self.write_key = write_key
-        self._lock = threading.Lock()  # guards _pacer
+        self._lock = threading.Lock()  # guards all below
         self._pacer = Pacer()
+        self._sharers: WeakSet[Shares] = WeakSet()
+        self._refusal: AuthenticationError | None = None
+        self._next_probe = 0.0
 
     def __repr__(self) -> str:
         return f"Account(host={self.host!r}, write_key='***')"
@@ -30,27 +57,53 @@ class Account:
         """Take one place in the ration and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             delay = self._pacer.delay(now)
-            if delay <= 0.0:
-                self._pacer.start(now)
-            return min(delay, MAX_WAIT_FOR_OTHERS) if delay == float("inf") else delay
+            if delay > 0.0:
+                return min(delay, MAX_WAIT_FOR_OTHERS) if delay == float("inf") else delay
+            self._pacer.start(now)
+            if self._refusal is not None:
+                self._next_probe = now + PROBE_INTERVAL  # this one is it
+            return 0.0
 
-    def settle(self, now: float, *, is_accepted: bool) -> None:
-        """Give back the place of a request that ended; `is_accepted`: the API took it into its ration."""
+    def settle(self, now: float, *, is_accepted: bool, is_key_good: bool = False) -> None:
+        """Give back the place of a request that ended.
+
+        Args:
+            now: The time of its end.
+            is_accepted: Whether the API took it into its ration.
+            is_key_good: Whether the answer shows that the API takes the key.
+        """
         with self._lock:
             if is_accepted:
                 self._pacer.accept(now)
             else:
                 self._pacer.abandon()
+            if is_key_good:
+                self._refusal = None
+
+    def bar(self, now: float, error: AuthenticationError) -> bool:
+        """Give back the place of a request whose key the API refused, and refuse all others; true if that is news."""
+        with self._lock:
+            self._pacer.accept(now)
+            is_news = self._refusal is None
+            self._refusal = error
+            self._next_probe = now + PROBE_INTERVAL
+            return is_news
+
+    def refusal(self, now: float) -> AuthenticationError | None:
+        """Return what every message is refused with now; None when the next one may ask for a place."""
+        return self._refusal if now < self._next_probe else None
 
     def refuse(self, now: float, started: float, retry_after: float | None, jitter: float) -> bool:
         """Pause after a 429; see `Pacer.refuse`."""
         with self._lock:
             return self._pacer.refuse(now, started, retry_after, jitter)
 
-    def limit(self, requests_per_minute: int | None) -> None:
-        """Set the ration; the latest setting of any client holds."""
+    def share(self, sharer: Shares) -> None:
+        """Let one more send under this account, or look at its settings again; the lowest `rate_limit` of all holds."""
         with self._lock:
-            self._pacer.limit = requests_per_minute
+            self._sharers.add(sharer)
+            limits = [each.settings.rate_limit for each in self._sharers]
+            self._pacer.limit = min((limit for limit in limits if limit is not None), default=None)
 
 
 class Accounts:

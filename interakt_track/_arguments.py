@@ -10,10 +10,13 @@ from ._traits import MAX_DIGITS, check_text, integer, is_too_long, timestamp, ty
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal, TypeAlias
 
+    Priority: TypeAlias = Literal["high", "normal", "low"]
     PhoneRules = Callable[[object, object, str], tuple[str, str]]
 
 _phone_rules: PhoneRules | None = None
+_PRIORITIES = {"high": 0, "normal": 1, "low": 2}
 _ISO_8601 = Pattern(r"(?a)\d{4}-\d{2}-\d{2}T\d{2}")  # fromisoformat alone takes week dates and bare days, too
 
 
@@ -44,6 +47,19 @@ def parse_user_id(user_id: object) -> str | None:
     if isinstance(user_id, UUID):
         return UUID.__str__(user_id)
     raise InvalidMessageError(f"user_id is of type {type_name(user_id)}; it must be text, an int or a UUID")
+
+
+def parse_priority(priority: object) -> int:
+    """Return 0 for `"high"`, 1 for `"normal"`, 2 for `"low"`.
+
+    Raises:
+        InvalidMessageError: It is none of these.
+    """
+    number = _PRIORITIES.get(priority) if isinstance(priority, str) else None
+    if number is None:
+        shown = repr(priority)[:40] if isinstance(priority, str) else type_name(priority)
+        raise InvalidMessageError(f'priority must be "high", "normal" or "low"; got {shown}')
+    return number
 
 
 def parse_phone_arguments(

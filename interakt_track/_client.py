@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from interakt_track_client import AuthenticatedClient  # noqa: TID251 - named as what `api_client` returns
 
     from ._account import Account
+    from ._arguments import Priority
     from ._messages import Message
     from ._settings import BeforeSend, SettingsArguments
     from ._stats import Stats
@@ -89,6 +90,7 @@ class Client:
         tags: object = None,
         created_at: datetime | str | None = None,
         add_to_sales_cycle: bool | None = None,
+        priority: Priority = "normal",
     ) -> Receipt:
         """Say who a customer is.
 
@@ -101,12 +103,15 @@ class Client:
             tags: A list of texts; tags are added, the API cannot remove them.
             created_at: When the customer came to be; a naive `datetime` is local time, text is ISO 8601.
             add_to_sales_cycle: Whether the customer enters the sales cycle.
+            priority: `"high"`, `"normal"` or `"low"`: who goes first among the people whose turn it is. What a
+                person's high message has to wait for goes first with it; low ones are served within a minute.
 
         Returns:
             A receipt, true when the message was accepted.
 
         Raises:
             InvalidMessageError: With `strict`, the arguments cannot be sent.
+            QueueFullError: With `when_full="raise"`, there is no room for the message.
             SettingsError: The write key is missing.
             DeliveryError: With `sync_mode`, the message was not delivered.
         """
@@ -120,9 +125,9 @@ class Client:
                 tags,
                 created_at,
                 add_to_sales_cycle,
+                priority,
                 default_country_code=self._settings.default_country_code,
                 account=self._account,
-                priority=1,
                 problems=problems,
             )
         except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
@@ -138,6 +143,7 @@ class Client:
         phone_number: object = None,
         *,
         created_at: datetime | str | None = None,
+        priority: Priority = "normal",
     ) -> Receipt:
         """Say what a customer did.
 
@@ -148,12 +154,14 @@ class Client:
             country_code: As in `identify`.
             phone_number: As in `identify`.
             created_at: When it happened; None: the time of this call.
+            priority: As in `identify`.
 
         Returns:
             A receipt, true when the message was accepted.
 
         Raises:
             InvalidMessageError: With `strict`, the arguments cannot be sent.
+            QueueFullError: With `when_full="raise"`, there is no room for the message.
             SettingsError: The write key is missing.
             DeliveryError: With `sync_mode`, the message was not delivered.
         """
@@ -166,9 +174,9 @@ class Client:
                 country_code,
                 phone_number,
                 created_at,
+                priority,
                 default_country_code=self._settings.default_country_code,
                 account=self._account,
-                priority=1,
                 problems=problems,
             )
         except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
@@ -248,6 +256,8 @@ class Client:
             settings.enabled and not settings.sync_mode and settings.before_send is None and self._account is not None
         )
         self._engine.follow(settings)
+        if self._account is not None:
+            self._account.share(self._engine)
         DEBUG_OUTPUT.show(self, is_wanted=settings.debug)
         if travels_in_clear(settings.host):
             self._quiet.warn("clear", "host is http://, so the write key travels in clear; use https://")
@@ -271,7 +281,7 @@ class Client:
         if self._is_plain and not problems and not self._reporter.is_telling and not needs_care():
             if self._queue.put(message):
                 return Receipt(message, self._queue)
-            return self._refuse_full(message)
+            return self._find_room(message)
         return self._accept_with_care(message, problems or [])
 
     def _accept_with_care(self, message: Message, problems: list[InvalidMessageError]) -> Receipt:
@@ -299,7 +309,7 @@ class Client:
         elif settings.sync_mode and not is_own_thread():
             return self._send_in_sync(message)
         if not self._queue.put(message):
-            return self._refuse_full(message)
+            return self._find_room(message)
         if _lifecycle.is_leaving():
             self._engine.shut_down(monotonic(), settings.shutdown_timeout)  # no handler will run again to send it
         return Receipt(message, self._queue)
@@ -330,11 +340,23 @@ class Client:
             raise outcome.error
         return Receipt(message, self._queue, outcome)
 
+    def _find_room(self, message: Message) -> Receipt:
+        """Do what `when_full` says with a message that found the queue full."""
+        settings = self._settings
+        if settings.when_full == "block" and self._engine.put(message, seconds=settings.block_timeout):
+            return Receipt(message, self._queue)
+        return self._refuse_full(message)
+
     def _refuse_full(self, message: Message) -> Receipt:
+        settings = self._settings
+        error = QueueFullError(QUEUE_IS_FULL)
+        receipt = self._refuse(message, "queue_full", Outcome("dropped", error))
+        if settings.when_full == "raise" and settings.strict:
+            raise error
         self._quiet.warn(
-            "full", f"the queue is full ({self._settings.max_queue_size} messages wait); new messages are dropped"
+            "full", f"the queue is full ({settings.max_queue_size} messages wait); new messages are dropped"
         )
-        return self._refuse(message, "queue_full", Outcome("dropped", QueueFullError(QUEUE_IS_FULL)))
+        return receipt
 
     def _refuse_invalid(self, cause: Exception) -> Receipt:
         error = cause

@@ -29,30 +29,33 @@ FOREVER = float("inf")
 
 
 class Engine:
-    """Outlives every change of its client's settings, and is made anew in a forked child."""
+    """Outlives every change of its client's settings, and is made anew in a forked child.
+
+    Attributes:
+        settings: The client's settings of this moment.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.queue = Queue(
             max_size=settings.max_queue_size,
-            batch_size=settings.batch_size,
+            batch_size=_batch_size(settings),
             flush_interval=settings.flush_interval,
             summon=self._summon,
         )
         self.reporter = Reporter(lambda: not self.queue.is_settled())
         self._workers = Workers(self.queue, self.reporter, settings=settings, new_sender=Sender)
         self._quiet = Quiet()
-        self._shutdown_timeout = settings.shutdown_timeout
         self.follow(settings)
         _lifecycle.register(self)
 
     def follow(self, settings: Settings) -> None:
         """Work with other settings from now on."""
         self.queue.max_size = settings.max_queue_size
-        self.queue.inbox.batch_size = settings.batch_size
+        self.queue.inbox.batch_size = _batch_size(settings)
         self.queue.inbox.flush_interval = settings.flush_interval
         self.reporter.on_error = settings.on_error
         self._workers.settings = settings
-        self._shutdown_timeout = settings.shutdown_timeout
+        self.settings = settings
 
     def hasten(self) -> None:
         """Release what waits, at exit."""
@@ -62,11 +65,25 @@ class Engine:
     def leave(self, started: float) -> None:
         """Leave with the process: at most `shutdown_timeout` from `started` on; in a child, not with the parent's."""
         if not self.queue.is_inherited and not _lifecycle.is_forked():
-            self.shut_down(started, self._shutdown_timeout)
+            self.shut_down(started, self.settings.shutdown_timeout)
 
     def start_anew(self) -> None:
         """Stay behind in a forked child: what waits here is sent by the parent."""
         self.queue.is_inherited = True
+
+    def put(self, message: Message, *, seconds: float) -> bool:
+        """Queue a message as soon as there is room, within so many seconds.
+
+        Returns:
+            False when there was none in time, or when the calling thread is one that makes room.
+        """
+        deadline = monotonic() + seconds
+        while not self.queue.put(message):
+            if is_own_thread() or monotonic() >= deadline:
+                return False
+            self._stand_in(self.queue.has_room, deadline=deadline)
+            self.queue.room.wait_until(self.queue.has_room, deadline=deadline)
+        return True
 
     def send(self, message: Message, *, seconds: float) -> Outcome | None:
         """Send a message through the same order and ration as all others, and wait for what becomes of it.
@@ -80,7 +97,8 @@ class Engine:
         """
         deadline = monotonic() + seconds
         message.told_by = RAISE
-        if not self.queue.put(message):
+        patience = min(seconds, self.settings.block_timeout) if self.settings.when_full == "block" else 0.0
+        if not self.put(message, seconds=patience):
             return None
         self.queue.mark()
         try:
@@ -123,13 +141,17 @@ class Engine:
         return self._wait(self.queue.mark().is_over, deadline=deadline, patience=patience)
 
     def _wait(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> bool:
-        """Wait until `is_over`; send and report in this thread what no thread of ours does."""
+        self._stand_in(is_over, deadline=deadline, patience=patience)
+        return self.queue.waiters.wait_until(is_over, deadline=deadline, patience=patience)
+
+    def _stand_in(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> None:
+        """Send and report in this thread, until `is_over`, what no thread of ours does."""
+        if not _lifecycle.is_leaving() and self._workers.start_one():
+            return
         queue = self.queue
-        if _lifecycle.is_leaving() or not self._workers.start_one():
-            is_stuck = queue.waiters.watch_progress(patience)
-            self._workers.help_out(lambda: is_over() or queue.is_sent() or is_stuck(), deadline=deadline)
-            self.reporter.drain(min(deadline, monotonic() + patience))
-        return queue.waiters.wait_until(is_over, deadline=deadline, patience=patience)
+        is_stuck = queue.waiters.watch_progress(patience)
+        self._workers.help_out(lambda: is_over() or queue.is_sent() or is_stuck(), deadline=deadline)
+        self.reporter.drain(min(deadline, monotonic() + patience))
 
     def _end(self, message: Message) -> Outcome:
         """End a message whose call has no time left."""
@@ -151,3 +173,10 @@ class Engine:
         if lost:
             messages = "1 message" if lost == 1 else f"{lost} messages"
             self._quiet.warn("shutdown", f"{messages} could not be delivered within {timeout:g} s of leaving")
+
+
+def _batch_size(settings: Settings) -> int:
+    """Return how many messages are released at once: all that have room, where a call waits for room."""
+    if settings.when_full == "block":
+        return min(settings.batch_size, settings.max_queue_size)
+    return settings.batch_size

@@ -61,18 +61,18 @@ class DeliveryError(TrackError):
     Attributes:
         queue_msg: `{"path": …, "body": …}` as it would have been sent; None until the message is known.
         attempts: How many requests were made for it.
+        is_ambiguous: Whether the API may have received the message all the same: no answer came in time, the
+            connection broke after sending, or the answer was a 5xx other than 503. Surely not received is what was
+            refused, a name not found, a 429 and a 503.
     """
 
     queue_msg: QueueMessage | None = None
     attempts: int = 0
+    is_ambiguous: bool = False
 
 
 class UnreachableError(DeliveryError):
-    """No answer arrived: connection refused, DNS, TLS, timeout or reset.
-
-    Attributes:
-        is_ambiguous: Whether the API may have received the message all the same.
-    """
+    """No answer arrived: connection refused, DNS, TLS, timeout or reset."""
 
     def __init__(self, text: str, *, is_ambiguous: bool = False) -> None:
         super().__init__(text)
@@ -130,6 +130,11 @@ class RejectedError(APIError):
 
 class ServerError(APIError):
     """5xx: the API failed; sending again later may work."""
+
+    @property
+    def is_ambiguous(self) -> bool:  # type: ignore[override]  # the status says it
+        """Whether the API may have received the message: 503 alone says that it has not."""
+        return self.status_code != 503
 
 
 def api_error(status_code: int, message: str, status: object = None, *, retry_after: float | None = None) -> APIError:

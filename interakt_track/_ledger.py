@@ -54,6 +54,7 @@ class Ledger:
         self._taken_in = 0
         self._withdrawn = 0
         self._retried = 0
+        self._retried_ambiguous = 0
         self._merged = 0
         self._ended = {"delivered": 0, "rejected": 0, "dropped": 0}
         self._epochs: deque[Epoch] = deque([Epoch()])
@@ -75,11 +76,12 @@ class Ledger:
         self.waiting -= messages
         self.in_flight += messages
 
-    def stop(self, messages: int, *, is_retry: bool = False) -> None:
-        """Count messages in flight as waiting again."""
+    def stop(self, messages: int, *, is_retry: bool = False, is_ambiguous: bool = False) -> None:
+        """Count messages in flight as waiting again; `is_ambiguous`: the API may have them."""
         self.in_flight -= messages
         self.waiting += messages
         self._retried += is_retry
+        self._retried_ambiguous += is_ambiguous
 
     def end(self, epoch: Epoch, outcome: Outcome, *, was_in_flight: bool) -> None:
         """Count a message as ended; those who wait for it go on waiting until that is reported."""
@@ -128,6 +130,10 @@ class Ledger:
         """Tell whether nothing taken in is left to wait for."""
         return len(self._epochs) == 1 and self._epochs[0].unsettled == 0
 
+    def count_waiting(self, in_inbox: int) -> int:
+        """Return how many messages wait, those in the inbox included."""
+        return self.waiting + in_inbox - self._withdrawn
+
     def stats(self, in_inbox: int, refused: Mapping[str, int]) -> Stats:
         """Return the numbers of this moment.
 
@@ -137,9 +143,10 @@ class Ledger:
         """
         return Stats(
             queued=self._taken_in + in_inbox,
-            waiting=self.waiting + in_inbox - self._withdrawn,
+            waiting=self.count_waiting(in_inbox),
             in_flight=self.in_flight,
             retried=self._retried,
+            retried_ambiguous=self._retried_ambiguous,
             merged=self._merged,
             refused=refused,
             delivered=self._ended["delivered"],

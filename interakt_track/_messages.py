@@ -9,6 +9,7 @@ from ._arguments import (
     parse_event,
     parse_flag,
     parse_phone_arguments,
+    parse_priority,
     parse_tags,
     parse_user_id,
 )
@@ -138,10 +139,10 @@ def user_message(
     tags: object,
     created_at: object,
     add_to_sales_cycle: object,
+    priority: object,
     *,
     default_country_code: str,
     account: Account | None,
-    priority: int,
     problems: Problems,
 ) -> Message:
     """Return the message of an `identify` call.
@@ -149,7 +150,6 @@ def user_message(
     Args:
         default_country_code: `"+91"` form, for a phone number that does not bring its own.
         account: Host and key of the call.
-        priority: 0 high, 1 normal, 2 low.
         problems: None: whatever cannot be sent raises. A list: a trait that cannot be sent is left out, and the list
             gets its error; all else raises still.
 
@@ -168,7 +168,7 @@ def user_message(
         None if add_to_sales_cycle is None else parse_flag("add_to_sales_cycle", add_to_sales_cycle),
         called_at,
         account,
-        priority,
+        1 if priority == "normal" else parse_priority(priority),
     )
 
 
@@ -179,10 +179,10 @@ def event_message(
     country_code: object,
     phone_number: object,
     created_at: object,
+    priority: object,
     *,
     default_country_code: str,
     account: Account | None,
-    priority: int,
     problems: Problems,
 ) -> Message:
     """Return the message of an `event` call; arguments and errors are those of `user_message`."""
@@ -199,7 +199,7 @@ def event_message(
         None,
         called_at,
         account,
-        priority,
+        1 if priority == "normal" else parse_priority(priority),
     )
 
 

@@ -20,7 +20,7 @@ from ._messages import RAISE, USER, merge
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._account import Account
-    from ._errors import DeliveryError
+    from ._errors import AuthenticationError, DeliveryError
     from ._ledger import Epoch
     from ._messages import Message
 
@@ -40,6 +40,7 @@ class Unit:
         free_attempts: Those of them that cost no retry: the account was refused, not the message.
         error: What its last attempt failed with.
         due: When it may be tried again, while delayed.
+        refusal: What it is rejected with unsent: the API refuses its account's key.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class Unit:
         "lane",
         "messages",
         "priority",
+        "refusal",
         "second_blocker",
         "second_follower",
         "started",
@@ -72,6 +74,7 @@ class Unit:
         self.attempts = 0
         self.free_attempts = 0
         self.error: DeliveryError | None = None
+        self.refusal: AuthenticationError | None = None
         self.blockers = 0
         self.due = 0.0
         self.started = 0.0
@@ -164,9 +167,9 @@ class Lane:
         """Make a unit that was in flight the next to go of its priority."""
         self._make_ready(unit, unit.started, is_first=True)
 
-    def wake(self, now: float) -> None:
+    def wake(self, now: float, *, all_of_them: bool = False) -> None:
         """Make the delayed units whose time has come ready, before those that became ready later."""
-        while self._delayed and self._delayed[0][0] <= now:
+        while self._delayed and (all_of_them or self._delayed[0][0] <= now):
             unit = heappop(self._delayed)[2]
             if unit.state == DELAYED:
                 self._make_ready(unit, now, is_first=True)

@@ -4,13 +4,12 @@ A caller only appends to the inbox; linking, merging and counting happen in the 
 bounded window of what waits. Whoever takes finds work in this order: delayed units whose time has come, then what the
 inbox releases, then what the account's ration admits.
 
-The caller's look at `_wake_at` needs no lock: a taker sets it first and looks at the inbox after that, a caller
-appends first and looks at it after that, so one of the two sees the other.
+The caller's look at the takers' `wake_at` needs no lock: a taker sets it first and looks at the inbox after that, a
+caller appends first and looks at it after that, so one of the two sees the other.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 from time import monotonic
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from ._receipt import Response
     from ._stats import Stats
 
-STARTS_NO_THREAD_AT_EXIT = sys.version_info >= (3, 12)
 WINDOW = 256  # ready units; enough for any number of workers, and what waits beyond it costs only its message
 INFINITY = float("inf")
 
@@ -64,10 +62,9 @@ class Queue:
         self._in_flight_units: set[Unit] = set()
         # An RLock: a signal handler may call track.event while its thread holds it.
         self._lock = threading.RLock()  # guards everything here but the inbox's items
-        self._takers = Takers(self._lock)
+        self._takers = Takers(self._lock, self.inbox)
         self.waiters = Waiters(self._lock, clock)
-        self._wake_at = 1
-        self._is_minded = False
+        self.room = Waiters(self._lock, clock)
         self._dismissals = 0
         self._ledger = Ledger()
 
@@ -76,13 +73,13 @@ class Queue:
     def put(self, message: Message) -> bool:
         """Queue a message; False when there is no room for it."""
         items = self.inbox.items
-        if len(items) + self._ledger.waiting >= self.max_size:
+        if len(items) + self._ledger.waiting >= self.max_size and not self.has_room():
             return False
         if message.priority != NORMAL:
             with self._lock:
                 self.inbox.expect_uneven()
         items.append(message)
-        if len(items) >= self._wake_at:
+        if len(items) >= self._takers.wake_at:
             self._nudge()
         return True
 
@@ -119,12 +116,16 @@ class Queue:
                     if not is_idle:
                         idle_since = now
                     elif not helps_out and (dismissals != self._dismissals or now - idle_since >= LINGER):
-                        self._set_wake_at()
+                        self._takers.set_wake_at()
                         return None
-                    self._wait(min(wait, deadline - now, LINGER), helps_out=helps_out)
+                    seconds = min(wait, deadline - now, LINGER)
+                    if helps_out:
+                        self.waiters.pause(seconds)
+                    else:
+                        self._takers.wait(seconds, now)
                     continue
                 needs_more = self._has_more() and not self._takers.wake_another()
-                self._set_wake_at()
+                self._takers.set_wake_at()
             if needs_more:
                 self._summon()
             return unit
@@ -155,12 +156,12 @@ class Queue:
                 self._close(unit)
             self.waiters.tell()
 
-    def give_back(self, unit: Unit, delay: float, *, is_retry: bool) -> None:
+    def give_back(self, unit: Unit, delay: float, *, is_retry: bool, is_ambiguous: bool = False) -> None:
         """Keep a unit in its place, to be tried again after `delay` seconds."""
         with self._lock:
             if unit.state != IN_FLIGHT:
                 return
-            self._leave_flight(unit, is_retry=is_retry)
+            self._leave_flight(unit, is_retry=is_retry, is_ambiguous=is_ambiguous)
             unit.lane.delay(unit, self._clock() + delay)
 
     def take_apart(self, unit: Unit) -> None:
@@ -203,6 +204,7 @@ class Queue:
                 message.outcome = outcome
                 self._ledger.withdraw(outcome)
             self.waiters.tell()
+            self.room.tell()
             return True
 
     def give_up(self, message: Message, outcome: Outcome) -> None:
@@ -231,6 +233,7 @@ class Queue:
                         self._end(waiting, waiting.messages, outcome_of)
                         self._close(waiting)
             self.waiters.tell()
+            self.room.tell()
 
     def dismiss(self) -> None:
         """Let the threads that have nothing to do leave now."""
@@ -239,6 +242,11 @@ class Queue:
             self._takers.wake_all()
 
     # Called by those who wait.
+
+    def has_room(self) -> bool:
+        """Tell whether one more message may wait; marks, and the places of withdrawn ones, take no room."""
+        with self._lock:
+            return self._ledger.count_waiting(self.inbox.count()) < self.max_size
 
     def is_settled(self) -> bool:
         """Tell whether nothing queued so far is left to wait for."""
@@ -264,22 +272,34 @@ class Queue:
         with self._lock:
             return self._ledger.stats(self.inbox.count(), refused)
 
+    def _nudge(self) -> None:
+        with self._lock:
+            is_noticed = self._takers.nudge()
+        if not is_noticed:
+            self._summon()
+
     # All below is called with the lock held.
 
     def _next(self, now: float) -> tuple[Unit | None, float]:
         """Return the unit to send now, or None and the seconds until there may be one."""
         wait = self._take_in(now)
         for account, lane in tuple(self._lanes.items()):
-            lane.wake(now)
-            delay = account.admit(now) if lane.ready else INFINITY
+            refusal = account.refusal(now)
+            lane.wake(now, all_of_them=refusal is not None)
+            delay = INFINITY
+            if lane.ready:
+                delay = account.admit(now) if refusal is None else 0.0
             if delay <= 0:
                 unit = lane.pop(now)
                 if self._ledger.has_withdrawn() and not self._drop_withdrawn(unit):
-                    account.settle(now, is_accepted=False)
+                    if refusal is None:
+                        account.settle(now, is_accepted=False)
                     return self._next(now)
                 unit.started = now
-                unit.attempts += 1
+                unit.attempts += refusal is None
+                unit.refusal = refusal
                 self._ledger.start(len(unit.messages))
+                self.room.tell()
                 self._in_flight_units.add(unit)
                 self._lanes[account] = self._lanes.pop(account)  # the next turn is another account's
                 return unit, 0.0
@@ -313,9 +333,9 @@ class Queue:
             self._ledger.merge()
         return lane.ready - ready
 
-    def _leave_flight(self, unit: Unit, *, is_retry: bool = False) -> None:
+    def _leave_flight(self, unit: Unit, *, is_retry: bool = False, is_ambiguous: bool = False) -> None:
         self._in_flight_units.discard(unit)
-        self._ledger.stop(len(unit.messages), is_retry=is_retry)
+        self._ledger.stop(len(unit.messages), is_retry=is_retry, is_ambiguous=is_ambiguous)
 
     def _end(self, unit: Unit, messages: list[Message], outcome_of: Callable[[Message], Outcome]) -> None:
         for message in messages:
@@ -345,47 +365,6 @@ class Queue:
 
     def _has_more(self) -> bool:
         return bool(self.inbox.items) or any(lane.ready or lane.next_due() != INFINITY for lane in self._lanes.values())
-
-    def _wait(self, seconds: float, *, helps_out: bool) -> None:
-        if helps_out:
-            self.waiters.pause(seconds)
-        else:
-            self._takers.wait(seconds, self._clock(), self._may_sleep)
-
-    def _may_sleep(self) -> bool:
-        """Say when to be woken, and tell whether no caller appended since the last look at the inbox."""
-        self._set_wake_at()
-        return self.inbox.has_released() or len(self.inbox.items) < self._wake_at
-
-    def _set_wake_at(self) -> None:
-        """Say at which length of the inbox a caller has to wake somebody.
-
-        A taker that minds the inbox's time wants to hear of a full batch only; anybody else of the first message.
-        """
-        length = len(self.inbox.items)
-        self._is_minded = self._takers.is_watched and length > 0
-        self._wake_at = self._next_wake_at(length) if self._is_minded else 1
-
-    def _next_wake_at(self, length: int) -> int:
-        """Return at which length somebody is wanted next: each further batch may have one more thread.
-
-        From Python 3.12 on none can be started once the program has ended, so they are wanted while the batch grows.
-        """
-        batch_size = self.inbox.batch_size
-        if length < batch_size:
-            return min(2 * length, batch_size) if STARTS_NO_THREAD_AT_EXIT else batch_size
-        return length + batch_size
-
-    def _nudge(self) -> None:
-        with self._lock:
-            self._wake_at = max(1, self._next_wake_at(len(self.inbox.items)))
-            is_in_time = self._is_minded and self._takers.is_watched and self.inbox.delay() > 0
-            if not is_in_time and (self._takers.wake_watch() or self._wake_spare()):
-                return
-        self._summon()
-
-    def _wake_spare(self) -> bool:
-        return not self._takers.is_watched and self._takers.wake_another()
 
 
 def is_final(message: Message) -> bool:

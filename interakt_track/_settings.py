@@ -11,12 +11,15 @@ from ._locks import IMPORT_LOCK
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypedDict
+    from typing import Any, Literal, TypeAlias, TypedDict
 
     from ._errors import QueueMessage, TrackError
 
     OnError = Callable[[TrackError, QueueMessage], object]
     BeforeSend = Callable[[dict[str, Any]], dict[str, Any] | None]
+    RateLimit: TypeAlias = int | Literal["growth", "advanced"] | None
+    WhenFull: TypeAlias = Literal["drop", "block", "raise"]
+    OnAmbiguous: TypeAlias = Literal["retry", "give_up"]
 
     class SettingsArguments(TypedDict, total=False):
         """The keyword arguments of `Settings`, each optional."""
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
         enabled: bool
         strict: bool
         before_send: BeforeSend | None
+        rate_limit: RateLimit
+        when_full: WhenFull
+        block_timeout: float
+        on_ambiguous: OnAmbiguous
 
 
 DEFAULT_HOST = "https://api.interakt.ai"
@@ -69,6 +76,12 @@ class Settings:
         strict: Whether bad input raises at the call. False: bad traits are left out, an unusable call gives a falsy
             receipt, and both are reported through `on_error`.
         before_send: Given a copy of the outgoing body at the call; returns the body to send, or None to drop it.
+        rate_limit: Requests a minute that are never exceeded, a number or the name of a published plan: `"growth"` is
+            300, `"advanced"` 600. None: no limit of our own, and a pace learned from the API's 429 answers.
+        when_full: What a call does that finds the queue full: `"drop"` its message, `"block"` until there is room, or
+            `"raise"` a `QueueFullError`.
+        block_timeout: Seconds a call may block for room; then its message is dropped.
+        on_ambiguous: Whether an event is sent again that the API may have received: `"retry"` or `"give_up"`.
 
     Raises:
         SettingsError: A value is not what the setting must be. The text names the setting, never the key.
@@ -77,6 +90,7 @@ class Settings:
     __slots__ = (
         "batch_size",
         "before_send",
+        "block_timeout",
         "debug",
         "default_country_code",
         "enabled",
@@ -85,11 +99,14 @@ class Settings:
         "max_queue_size",
         "max_retries",
         "max_workers",
+        "on_ambiguous",
         "on_error",
+        "rate_limit",
         "shutdown_timeout",
         "strict",
         "sync_mode",
         "timeout",
+        "when_full",
         "write_key",
     )
 
@@ -109,6 +126,10 @@ class Settings:
     enabled: bool
     strict: bool
     before_send: BeforeSend | None
+    rate_limit: int | None
+    when_full: WhenFull
+    block_timeout: float
+    on_ambiguous: OnAmbiguous
 
     def __init__(
         self,
@@ -129,6 +150,10 @@ class Settings:
         enabled: bool = True,
         strict: bool = True,
         before_send: BeforeSend | None = None,
+        rate_limit: RateLimit = None,
+        when_full: WhenFull = "drop",
+        block_timeout: float = 10,
+        on_ambiguous: OnAmbiguous = "retry",
     ) -> None:
         values = {
             "write_key": _key("write_key", write_key, os.environ.get("INTERAKT_WRITE_KEY")),
@@ -147,6 +172,10 @@ class Settings:
             "enabled": _flag("enabled", enabled),
             "strict": _flag("strict", strict),
             "before_send": _function("before_send", before_send),
+            "rate_limit": _rate_limit("rate_limit", rate_limit),
+            "when_full": _choice("when_full", when_full, ("drop", "block", "raise")),
+            "block_timeout": _seconds("block_timeout", block_timeout, may_be_zero=True),
+            "on_ambiguous": _choice("on_ambiguous", on_ambiguous, ("retry", "give_up")),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -254,6 +283,21 @@ def _seconds(name: str, value: object, *, may_be_zero: bool) -> float:
 def _count(name: str, value: object, *, at_least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise _wrong(name, f"a whole number, {at_least} or more", value)
+    return value
+
+
+def _rate_limit(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    limit = PLANS.get(value) if isinstance(value, str) else value
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise _wrong(name, 'requests a minute (a whole number, 1 or more), "growth", "advanced" or None', value)
+    return limit
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise _wrong(name, " or ".join(f'"{choice}"' for choice in choices), value)
     return value
 
 

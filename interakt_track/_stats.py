@@ -21,6 +21,7 @@ class Stats:
         waiting: Waiting for their turn, retries included.
         in_flight: In a request that is under way.
         retried: Attempts after the first.
+        retried_ambiguous: Those of them after an attempt that the API may have received: an event may be there twice.
         merged: Messages that went out in another one's request.
         refused: Calls that were not accepted, by reason: `"queue_full"`, `"before_send"`, `"invalid"`, `"disabled"`.
     """
@@ -34,6 +35,7 @@ class Stats:
         "refused",
         "rejected",
         "retried",
+        "retried_ambiguous",
         "waiting",
     )
 
@@ -47,6 +49,7 @@ class Stats:
         waiting: int,
         in_flight: int,
         retried: int,
+        retried_ambiguous: int,
         merged: int,
         refused: Mapping[str, int],
     ) -> None:
@@ -57,6 +60,7 @@ class Stats:
         self.waiting: Final = waiting
         self.in_flight: Final = in_flight
         self.retried: Final = retried
+        self.retried_ambiguous: Final = retried_ambiguous
         self.merged: Final = merged
         self.refused: Final = refused
 
@@ -77,5 +81,6 @@ class Stats:
 
     def as_dict(self) -> dict[str, object]:
         """Return the numbers by name, for logs and metrics."""
-        order = ("queued", "delivered", "rejected", "dropped", "waiting", "in_flight", "retried", "merged", "refused")
-        return {name: getattr(self, name) for name in order}
+        first = ("queued", "delivered", "rejected", "dropped", "waiting", "in_flight")
+        rest = ("retried", "retried_ambiguous", "merged", "refused")
+        return {name: getattr(self, name) for name in (*first, *rest)}

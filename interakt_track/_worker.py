@@ -18,7 +18,7 @@ from ._errors import (
 )
 from ._locks import IMPORT_LOCK
 from ._logs import Quiet, is_debugging, log_debug
-from ._messages import RAISE, REPORT, masked_identity
+from ._messages import RAISE, REPORT, USER, masked_identity
 from ._receipt import Outcome
 from ._requests import wire
 from ._retry import retry_delay
@@ -27,7 +27,7 @@ from ._threads import as_own_thread, start_thread
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Protocol, TypeVar
 
     from ._errors import QueueMessage
     from ._messages import Message
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ._settings import Settings
 
     Loss = tuple[Message, DeliveryError, Outcome]
+    Error = TypeVar("Error", bound=DeliveryError)
 
     class Sends(Protocol):
         """What a worker needs of a sender."""
@@ -141,6 +142,9 @@ class Workers:
 
     def _attempt(self, unit: Unit, sender: Sends, *, time_left: float = float("inf")) -> None:
         """Make one request, and settle the unit or give it back, before anything else is taken."""
+        if unit.refusal is not None:
+            self._reject(unit, unit.refusal)
+            return
         account = unit.lane.account
         message = unit.current
         timeout = min(self.settings.timeout, max(time_left, 0.001))
@@ -155,7 +159,7 @@ class Workers:
             self._give_up(unit, DeliveryError(f"sending failed in an unexpected way: {type(error).__name__}"))
         else:
             self._log_attempt(unit, _describe(response))
-            account.settle(monotonic(), is_accepted=True)
+            account.settle(monotonic(), is_accepted=True, is_key_good=True)
             self._queue.deliver(unit, response)
 
     def _fail(self, unit: Unit, error: DeliveryError) -> None:
@@ -163,11 +167,18 @@ class Workers:
         is_refusal = isinstance(error, RateLimitError)
         error.attempts, unit.error = unit.attempts, error
         now = monotonic()
+        account = unit.lane.account
         if isinstance(error, RateLimitError):
-            if unit.lane.account.refuse(now, unit.started, error.retry_after, _random()):
+            if account.refuse(now, unit.started, error.retry_after, _random()):
                 self._quiet.warn("rate-limit", "the API refuses more requests for now (429); sending pauses")
+        elif isinstance(error, AuthenticationError) and error.is_from_api:
+            if account.bar(now, error):
+                self._quiet.warn("key", f"{error}; nothing is sent under this key but a try a minute", is_error=True)
+            self._reject(unit, error)
+            return
         else:
-            unit.lane.account.settle(now, is_accepted=isinstance(error, APIError))
+            is_key_good = isinstance(error, RejectedError) and error.is_from_api
+            account.settle(now, is_accepted=isinstance(error, APIError), is_key_good=is_key_good)
         if is_refusal and unit.current.told_by != RAISE:
             unit.free_attempts += 1
             self._queue.give_back(unit, 0.0, is_retry=True)
@@ -177,27 +188,38 @@ class Workers:
             return
         retries = unit.attempts - 1 - unit.free_attempts
         delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=_random())
-        if delay is None:
+        if delay is None or (error.is_ambiguous and not self._may_repeat(unit.current)):
             self._give_up(unit, error)
         else:
-            self._queue.give_back(unit, delay, is_retry=True)
+            self._queue.give_back(unit, delay, is_retry=True, is_ambiguous=error.is_ambiguous)
+
+    def _may_repeat(self, message: Message) -> bool:
+        """Tell whether a message may be sent that the API may have: an identify says the same again."""
+        return message.kind == USER or self.settings.on_ambiguous == "retry"
 
     def _give_up(self, unit: Unit, error: DeliveryError) -> None:
-        status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
-        losses: list[Loss] = []
-        self._queue.settle(unit, lambda message: self._lose(message, status, error, losses))
+        losses = self._end(unit, error)
         for message, _, _ in losses:
             if message.told_by != RAISE:
                 self._reporter.log(error, f"{message.kind} of {masked_identity(message)}")
         self._report(losses)
 
+    def _reject(self, unit: Unit, refusal: AuthenticationError) -> None:
+        """End a unit because the API refuses the account's key, which has been logged."""
+        error = _copied(refusal)
+        error.attempts = unit.attempts
+        self._report(self._end(unit, error))
+
+    def _end(self, unit: Unit, error: DeliveryError) -> list[Loss]:
+        """Settle a unit as lost, and return what is to be reported."""
+        status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
+        losses: list[Loss] = []
+        self._queue.settle(unit, lambda message: self._lose(message, status, error, losses))
+        return losses
+
     def _lose(self, message: Message, status: Status, error: DeliveryError, losses: list[Loss]) -> Outcome:
         """Return the outcome of a lost message, with an error of its own, and note it to be reported."""
-        with IMPORT_LOCK:
-            from copy import copy  # noqa: PLC0415 - wanted where something is lost only
-
-        own = copy(error)
-        own.__cause__ = error.__cause__
+        own = _copied(error)
         outcome = Outcome(status, own, is_final=False)
         losses.append((message, own, outcome))
         return outcome
@@ -229,6 +251,16 @@ class Workers:
                 monotonic() - unit.started,
                 unit.attempts,
             )
+
+
+def _copied(error: Error) -> Error:
+    """Return an error of its own for one of several messages that share a failure."""
+    with IMPORT_LOCK:
+        from copy import copy  # noqa: PLC0415 - wanted where something is lost only
+
+    own = copy(error)
+    own.__cause__ = error.__cause__
+    return own
 
 
 def _describe(response: Response | None) -> str:

@@ -17,7 +17,7 @@ ACCOUNT = Account("http://localhost", "key")
 
 def a_message() -> Message:
     return event_message(
-        "u1", "e", {}, None, None, None, default_country_code="+91", account=ACCOUNT, priority=1, problems=None
+        "u1", "e", {}, None, None, None, "normal", default_country_code="+91", account=ACCOUNT, problems=None
     )
 
 

@@ -48,7 +48,7 @@ def identify(
     created_at: object = None,
     add_to_sales_cycle: object = None,
     account: Account = ACCOUNT,
-    priority: int = 1,
+    priority: object = "normal",
     problems: list[InvalidMessageError] | None = None,
 ) -> Message:
     return user_message(
@@ -85,7 +85,7 @@ def event(
         created_at,
         default_country_code="+91",
         account=ACCOUNT,
-        priority=2,
+        priority="low",
         problems=problems,
     )
 
@@ -314,7 +314,7 @@ def test_an_unchanged_body_makes_the_same_message(message: Message) -> None:
 
 
 def test_a_changed_body_is_checked_as_a_call_is() -> None:
-    message = identify("u", None, "9876598765", {"a": 1}, tags=["t"], priority=0)
+    message = identify("u", None, "9876598765", {"a": 1}, tags=["t"], priority="high")
 
     changed = message_from_body(
         message,
@@ -390,8 +390,8 @@ def test_a_body_that_cannot_be_sent_is_an_error(body: object, reason: str) -> No
 
 
 def test_two_identifies_of_one_person_merge() -> None:
-    first = identify("u", None, "9876598765", {"a": 1, "b": {"x": 1}}, tags=["t", "s"], priority=2)
-    second = identify("u", "91", "098765 98765", {"b": {"y": 2}, "c": "ü"}, tags=["r", "t"], priority=0)
+    first = identify("u", None, "9876598765", {"a": 1, "b": {"x": 1}}, tags=["t", "s"], priority="low")
+    second = identify("u", "91", "098765 98765", {"b": {"y": 2}, "c": "ü"}, tags=["r", "t"], priority="high")
 
     merged = merge(first, second)
 
@@ -485,11 +485,11 @@ def test_a_call_without_a_phone_number_brings_nothing_heavy() -> None:
     program = """
 import sys
 from interakt_track._messages import event_message
-arguments = dict(default_country_code="+91", account=None, priority=1, problems=None)
-event_message("u", "e", {"a": 1, "b": [1.5]}, None, None, None, **arguments)
+arguments = dict(default_country_code="+91", account=None, problems=None)
+event_message("u", "e", {"a": 1, "b": [1.5]}, None, None, None, "normal", **arguments)
 heavy = {"attr", "decimal", "httpx", "interakt_track_client", "phonenumbers", "typing", "uuid"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-event_message("u", "e", None, None, "98765 98765", None, **arguments)
+event_message("u", "e", None, None, "98765 98765", None, "normal", **arguments)
 assert "phonenumbers" in sys.modules and "httpx" not in sys.modules
 """
 

@@ -12,6 +12,7 @@ from interakt_track._order import MAX_STARVATION, Lane, Unit
 
 ACCOUNT = Account("http://localhost", "key")
 HIGH, NORMAL, LOW = range(3)
+PRIORITIES = ("high", "normal", "low")
 
 
 def an_event(
@@ -19,7 +20,7 @@ def an_event(
 ) -> Message:
     return event_message(
         user_id, name, {}, "+91", phone, None,
-        default_country_code="+91", account=ACCOUNT, priority=priority, problems=None,
+        PRIORITIES[priority], default_country_code="+91", account=ACCOUNT, problems=None,
     )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def an_identify(
 ) -> Message:
     return user_message(
         user_id, "+91", phone, traits, None, None, None,
-        default_country_code="+91", account=ACCOUNT, priority=priority, problems=None,
+        PRIORITIES[priority], default_country_code="+91", account=ACCOUNT, problems=None,
     )  # fmt: skip
 
 

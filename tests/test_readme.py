@@ -190,7 +190,8 @@ def test_a_block_that_reaches_for_another_machine_is_ended() -> None:
 
 
 def test_the_settings_table_is_what_the_code_says() -> None:
-    words = {"OnError": "function", "BeforeSend": "function"}
+    words = {"OnError": "function", "BeforeSend": "function", "RateLimit": "int` or `str"}
+    words |= {"WhenFull": "str", "OnAmbiguous": "str"}
     parameters = inspect.signature(Settings).parameters.values()
 
     def in_code(parameter: inspect.Parameter) -> tuple[str, str, str]:

@@ -59,7 +59,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "write_key": None, "host": "https://api.interakt.ai", "sync_mode": False, "debug": False, "timeout": 10,
         "max_retries": 3, "max_queue_size": 10000, "on_error": None, "default_country_code": "+91",
         "flush_interval": 0.5, "batch_size": 100, "max_workers": 8, "shutdown_timeout": 10, "enabled": True,
-        "strict": True, "before_send": None,
+        "strict": True, "before_send": None, "rate_limit": None, "when_full": "drop", "block_timeout": 10,
+        "on_ambiguous": "retry",
     }  # fmt: skip
 
 
@@ -93,6 +94,13 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("enabled", None, "True or False"),
         ("strict", 0, "True or False"),
         ("before_send", [], "function"),
+        ("rate_limit", 0, "1 or more"),
+        ("rate_limit", 5.0, "whole number"),
+        ("rate_limit", True, "whole number"),
+        ("rate_limit", "starter", '"growth", "advanced"'),
+        ("when_full", "wait", '"drop" or "block" or "raise"'),
+        ("block_timeout", -1, "0 or more"),
+        ("on_ambiguous", None, '"retry" or "give_up"'),
     ],
 )
 def test_a_wrong_value_is_told_with_the_setting_and_what_it_must_be(name: str, value: Any, words: str) -> None:
@@ -100,6 +108,12 @@ def test_a_wrong_value_is_told_with_the_setting_and_what_it_must_be(name: str, v
         Settings(**{name: value})
 
     assert "secret" not in str(caught.value)
+
+
+def test_a_plan_is_a_rate_limit() -> None:
+    assert Settings(rate_limit="growth").rate_limit == 300
+    assert Settings(rate_limit="advanced").rate_limit == 600
+    assert Settings(rate_limit=42).rate_limit == 42
 
 
 def test_settings_are_frozen_and_hide_the_key() -> None:

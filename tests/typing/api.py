@@ -43,11 +43,19 @@ def settings_of_the_module() -> None:
     track.on_error = on_error
     track.on_error = None
     track.before_send = before_send
+    track.rate_limit = 300
+    track.rate_limit = "growth"
+    track.when_full = "block"
+    track.block_timeout = 0.5
+    track.on_ambiguous = "give_up"
 
     track.wirte_key = "key"  # type: ignore[attr-defined]  # misspelt
     track.timeout = "10"  # type: ignore[assignment]  # text for a number
     track.max_workers = 1.5  # type: ignore[assignment]  # half a worker
     track.on_error = on_error_of_one  # type: ignore[assignment]  # lacks an argument
+    track.rate_limit = "starter"  # type: ignore[assignment]  # that plan has no API
+    track.when_full = "wait"  # type: ignore[assignment]  # one of three words
+    track.on_ambiguous = True  # type: ignore[assignment]  # one of two words
     track.before_send = on_error  # type: ignore[assignment]  # takes one too many
 
 
@@ -94,6 +102,8 @@ def calls() -> None:
     track.identify(phone_number="+44 7911 123456", created_at="2025-03-27T13:26:52.926Z")
     assert_type(track.event("u1", "Order Placed", {"total": Decimal("1.10"), "size": Size.LARGE}), Receipt)
     interakt_track.event(user_id="u1", event="Order Placed", traits=None, created_at=None)
+    track.event("u1", "Order Placed", priority="high")
+    track.identify("u1", priority="low")
     assert_type(track.flush(), bool)
     assert_type(track.flush(1), bool)
     track.join(1.5)
@@ -110,6 +120,7 @@ def calls() -> None:
     track.event("u1", "Order Placed", created_at=5)  # type: ignore[arg-type]  # neither a datetime nor text
     track.event("u1", "Order Placed", tags=["vip"])  # type: ignore[call-arg]  # customers have tags, events have none
     track.identify("u1", add_to_sales_cycle="yes")  # type: ignore[arg-type]  # a flag
+    track.event("u1", "Order Placed", priority="urgent")  # type: ignore[arg-type]  # one of three words
     track.flush("1")  # type: ignore[arg-type]  # seconds are a number
 
 
@@ -117,7 +128,7 @@ def numbers() -> None:
     stats = track.stats()
     assert_type(stats, Stats)
     assert_type(stats.queued + stats.delivered + stats.rejected + stats.dropped, int)
-    assert_type(stats.waiting + stats.in_flight + stats.retried + stats.merged, int)
+    assert_type(stats.waiting + stats.in_flight + stats.retried + stats.retried_ambiguous + stats.merged, int)
     assert_type(stats.refused["queue_full"], int)
 
 
