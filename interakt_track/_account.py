@@ -12,24 +12,12 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ._errors import AuthenticationError
-
-    class HasRateLimit(Protocol):
-        """The part of the settings that is about the account."""
-
-        @property
-        def rate_limit(self) -> int | None:
-            """Requests a minute; None says nothing."""
+    from ._settings import Settings
 
     class Shares(Protocol):
         """Who sends under an account."""
 
-        @property
-        def settings(self) -> HasRateLimit:
-            """The settings of this moment."""
-
-
-PROBE_INTERVAL = 60.0  # seconds; a key is mended by a person, so more often would only be more refusals
-MAX_WAIT_FOR_OTHERS = 0.25  # seconds; another client of the account may end a request without this one being told
+        settings: Settings
 
 
 class Account:
