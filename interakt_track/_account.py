@@ -20,6 +20,10 @@ if TYPE_CHECKING:
         settings: Settings
 
 
+PROBE_INTERVAL = 60.0  # seconds; a key is mended by a person, so more often would only be more refusals
+MAX_WAIT_FOR_OTHERS = 0.25  # seconds; another client of the account may end a request without this one being told
+
+
 class Account:
     """One (host, key); obtained from `ACCOUNTS.get`, so that identity is equality.
 
