@@ -36,7 +36,7 @@ class Account:
     def __init__(self, host: str, write_key: str) -> None:
         self.host = host
         self.write_key = write_key
-        self._lock = threading.Lock()  # guards all below
+        self._lock = threading.RLock()  # guards all below
         self._pacer = Pacer()
         self._sharers: WeakSet[Shares] = WeakSet()
         self._refusal: AuthenticationError | None = None
@@ -114,7 +114,7 @@ class Accounts:
 
     def forget(self) -> None:
         """Start anew, in a forked child: the locks may be held by threads that do not exist there."""
-        self._lock = threading.Lock()  # guards _known
+        self._lock = threading.RLock()  # guards _known
         self._known: dict[tuple[str, str], Account] = {}
 
 

@@ -50,7 +50,7 @@ class Quiet:
 
     def start_anew(self) -> None:
         """Take a new lock, in a forked child too."""
-        self._lock = threading.Lock()  # guards _seen
+        self._lock = threading.RLock()  # guards _seen
 
     def warn(self, kind: str, text: str, *, is_error: bool = False, exc_info: bool = False) -> None:
         """Log `text` unless this kind was logged in the last minute; then it is counted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 WINDOW = 61.0  # the server counts 60 s; a request's way there varies, and a second more was clean in simulation
 BURST_SHARE = 0.1  # of a minute's requests may start at once; the rest is spread evenly
@@ -11,6 +12,7 @@ FIRST_PAUSE = 2.0  # seconds; doubles with each refusal that follows. At 1 s a f
 MAX_PAUSE = 60.0  # no window known of this API is longer
 TINY = 1e-6  # seconds; less is the rounding of sums, and would be waited for without end
 IDLE = 5.0  # seconds without a start end a spell of sending; a pace is learned from a full minute of it only
+MAX_LOOKS = 1000  # at the starts in the window, for each start; plans have fewer
 MAX_REMEMBERED = 20_000  # starts without a ration, about 300 a second
 
 
@@ -69,10 +71,10 @@ class Pacer:
             self._sending_since = now
         self._last_start = now
         pace = self._pace(now)
-        if pace is not None:
-            self._next_even_start = max(self._next_even_start, now) + WINDOW / pace
-        while len(self._starts) > MAX_REMEMBERED or (self._starts and self._starts[0] <= now - WINDOW):
+        while len(self._starts) > MAX_REMEMBERED or self._starts[0] <= now - WINDOW:
             self._starts.popleft()
+        if pace is not None:
+            self._next_even_start = max(self._next_even_start, now) + max(WINDOW / pace, self._stretched(now))
 
     def accept(self, now: float) -> None:
         """Note that a request ended, and the account was not refused."""
@@ -137,6 +139,19 @@ class Pacer:
             return 0.0
         burst = pace * BURST_SHARE if self._learned is None else 1.0
         return self._next_even_start - now - max(0.0, burst - 1.0) * WINDOW / pace
+
+    def _stretched(self, now: float) -> float:
+        """Return the seconds between starts at which the window never runs full, so that no start ever waits long.
+
+        So many may start at once as are free, and one more whenever an old start leaves the window; the start after
+        those that may go before one leaves has to be later than that. A window that is full after a burst would hold
+        up the next urgent message for as long as it took to save up the burst.
+        """
+        if self.limit is None:
+            return 0.0
+        free = max(0, self.limit - len(self._starts))  # a limit that was lowered has less than none
+        places = islice(enumerate(self._starts, free + 1), 0, None, 1 + len(self._starts) // MAX_LOOKS)
+        return max((start + WINDOW - now) / place for place, start in places)
 
     def _window_delay(self, now: float) -> float:
         if self.limit is None or len(self._starts) < self.limit:

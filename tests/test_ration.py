@@ -1,0 +1,138 @@
+"""The account's ration over real HTTP: never exceeded, shared by its clients, and the urgent first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from interakt_track import Client
+from interakt_track._account import Account
+from interakt_track.sandbox import Sandbox
+
+NewClient = Callable[..., Client]
+
+
+class Sharer:
+    """What an account asks of a client."""
+
+    def __init__(self, rate_limit: int | None) -> None:
+        self.settings = Limits(rate_limit)
+
+
+class Limits:
+    def __init__(self, rate_limit: int | None) -> None:
+        self.rate_limit = rate_limit
+
+
+def start_all(account: Account, now: float) -> int:
+    """Return how many requests may start at once."""
+    starts = 0
+    while starts < 1000 and account.admit(now) <= 0:
+        starts += 1
+    return starts
+
+
+def test_an_urgent_event_overtakes_thousands_that_wait(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(rate_limit=300)
+    for number in range(5000):
+        client.identify(f"u{number}", traits={"n": number}, priority="low")
+    sandbox.wait_for_requests(32)  # the burst is over, and the rest goes out evenly
+
+    before = len(sandbox.requests)
+    receipt = client.event("buyer", "Order Confirmed", priority="high").wait(20)
+    arrived = [request.user_id for request in sandbox.requests].index("buyer")
+    client.shutdown(0)
+
+    assert receipt.status == "delivered"
+    assert arrived - before <= 5  # as many as start in one second
+
+
+def test_what_an_urgent_message_waits_for_goes_first_with_it(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(rate_limit=300)
+    for number in range(500):
+        client.identify(f"u{number}", priority="low")
+    client.event("u400", "Cart Viewed", priority="low")
+    sandbox.wait_for_requests(32)
+
+    before = len(sandbox.requests)
+    client.event("u400", "Order Confirmed", priority="high").wait(20)
+    mine = [number for number, request in enumerate(sandbox.requests) if request.user_id == "u400"]
+    client.shutdown(0)
+
+    assert [sandbox.requests[number].body.get("event") for number in mine] == [None, "Cart Viewed", "Order Confirmed"]
+    assert mine[-1] - before <= 8  # three of its own, and what starts in a second
+
+
+def test_clients_of_one_account_share_the_ration(new_client: NewClient, sandbox: Sandbox) -> None:
+    started = time.monotonic()
+    clients = [new_client(rate_limit=120) for _ in range(3)]
+    for number in range(300):
+        clients[number % 3].event(f"u{number}", "e")
+
+    requests = sandbox.wait_for_requests(16, timeout=30)
+    elapsed = time.monotonic() - started
+    for client in clients:
+        client.shutdown(0)
+
+    assert len(requests) <= 12 + 2 * elapsed + 1  # a burst of a tenth, and two a second
+    assert {client.stats().delivered > 0 for client in clients} == {True}
+
+
+def test_retries_count(new_client: NewClient, sandbox: Sandbox) -> None:
+    started = time.monotonic()
+    sandbox.faults = "5xx=100%"
+    client = new_client(rate_limit=60, max_retries=30)
+    for number in range(100):
+        client.event(f"u{number}", "e")
+
+    requests = sandbox.wait_for_requests(9, timeout=30)
+    elapsed = time.monotonic() - started
+    client.shutdown(0)
+
+    assert len(requests) <= 6 + elapsed + 1
+    assert client.stats().retried > 0
+
+
+def test_a_lone_message_is_not_delayed(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(rate_limit=1)
+
+    receipt = client.event("u1", "e").wait(30)
+
+    assert receipt.status == "delivered"
+
+
+def test_the_ration_can_be_changed(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(rate_limit=1)
+    for number in range(50):
+        client.event(f"u{number}", "e")
+    sandbox.wait_for_requests(1)
+
+    settings = new_client(rate_limit=None).settings
+    client.configure(settings)
+
+    assert client.flush(30)
+
+
+def test_the_lowest_limit_of_an_accounts_clients_holds() -> None:
+    account = Account("http://localhost", "key")
+    low, high, silent = Sharer(10), Sharer(1000), Sharer(None)
+    account.share(low)
+    account.share(high)
+    account.share(silent)
+
+    assert start_all(account, 0.0) == 1
+
+    low.settings.rate_limit = 200
+    account.share(low)
+
+    assert 15 <= start_all(account, 100.0) <= 20
+
+
+def test_a_client_that_is_gone_limits_nothing() -> None:
+    account = Account("http://localhost", "key")
+    account.share(Sharer(10))
+    kept = Sharer(None)
+
+    account.share(kept)
+
+    assert start_all(account, 0.0) == 1000
