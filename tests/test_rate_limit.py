@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -60,6 +61,35 @@ def test_no_window_holds_more_than_the_ration_whatever_comes_when(limit: int, ga
         starts.append(now)
 
     assert busiest(starts, WINDOW - 1e-3) <= limit
+
+
+def send_slowly(pacer: Pacer, gaps: list[float], *, start: float) -> float:
+    """Start requests after these gaps, as soon as they may; return when the last one started."""
+    now = start
+    for gap in gaps:
+        now += gap
+        while (delay := pacer.delay(now)) > 0:
+            now += delay
+        pacer.start(now)
+        pacer.accept(now)
+    return now
+
+
+@given(
+    phases=st.lists(
+        st.tuples(st.floats(0, 70, allow_nan=False), st.lists(st.floats(0.05, 20, allow_nan=False), max_size=40)),
+        max_size=4,
+    )
+)
+def test_no_start_waits_a_second_in_a_backlog_whatever_was_sent_before(phases: list[tuple[float, list[float]]]) -> None:
+    pacer, now = Pacer(300), 0.0
+    for seconds, gaps in phases:
+        starts = send_for(pacer, seconds, start=now)
+        now = send_slowly(pacer, gaps, start=max([now, *starts]))
+
+    starts = send_for(pacer, 125, start=now)
+
+    assert max(later - earlier for earlier, later in pairwise(starts)) < 0.45  # and 0.5 s until a message is released
 
 
 def test_one_lone_message_is_not_delayed() -> None:

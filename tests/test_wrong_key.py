@@ -89,6 +89,24 @@ def test_one_message_a_minute_is_tried_and_success_ends_it(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+def test_what_comes_while_one_is_tried_is_rejected(
+    new_client: NewClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.script([REFUSAL, Fault(latency=2)])
+    monkeypatch.setattr(_account, "PROBE_INTERVAL", 0.0)
+    client = new_client()
+    client.event("u1", "e").wait(10)
+    monkeypatch.setattr(_account, "PROBE_INTERVAL", 60.0)
+    tried = client.event("u2", "e")
+    sandbox.wait_for_requests(2)
+
+    meanwhile = client.event("u3", "e").wait(10)
+
+    assert meanwhile.status == "rejected"
+    assert tried.wait(10).status == "delivered"
+    assert client.event("u3", "e").wait(10).status == "delivered"
+
+
 def test_other_accounts_go_on(new_client: NewClient, sandbox: Sandbox) -> None:
     client = new_client(write_key="wrong")
     client.event("u1", "e").wait(10)
