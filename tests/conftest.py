@@ -33,6 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(refuse_other_machines)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give tests the time that `--soak` asks of them."""
+    if config.getoption("--soak"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 def refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
     """Raise where a socket connects, or a name is looked up, beyond this machine.
 
