@@ -58,6 +58,8 @@ class BoundedStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            return  # the end of a body: all is out, and a reset that has come by now is the next read's to tell
         bounds = _bounds()
         with bounds.writing(buffer):
             left = bounds.time_left(timeout, httpcore.WriteTimeout)
@@ -136,6 +138,8 @@ class AsyncBoundedStream(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            return  # as above
         bounds = _bounds()
         with bounds.writing(buffer):
             await self._stream.write(buffer, bounds.time_left(timeout, httpcore.WriteTimeout))

@@ -39,6 +39,7 @@ from interakt_track._errors import (
     UnreachableError,
 )
 from interakt_track._http import KEEPALIVE_EXPIRY, build_client, delivery_error, shared_ssl_context
+from interakt_track._network import BoundedStream
 from interakt_track._version import VERSION
 from interakt_track_client.api.track import create_user
 from interakt_track_client.models import UserRequest, UserTraits
@@ -856,6 +857,29 @@ def test_what_fails_after_sending_is_ambiguous(serve: Serve, build: Build, send:
     assert type(error) is UnreachableError
     assert error.is_ambiguous
     assert "127.0.0.1" not in str(error)
+
+
+def test_a_reset_that_comes_as_soon_as_all_is_out_is_ambiguous(
+    serve: Serve, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """httpcore ends a body by writing nothing, which fails on a connection that was reset meanwhile."""
+    is_reset = threading.Event()
+    write = BoundedStream.write
+
+    def handle(peer: Peer) -> None:
+        reset_after_request(peer)
+        is_reset.set()
+
+    def write_late(stream: BoundedStream, buffer: bytes, timeout: float | None = None) -> None:
+        assert buffer or is_reset.wait(5)
+        write(stream, buffer, timeout)
+
+    monkeypatch.setattr(BoundedStream, "write", write_late)
+
+    error = failure_of(send_sync, build(serve(handle).url))
+
+    assert type(error) is UnreachableError
+    assert error.is_ambiguous
 
 
 @pytest.mark.parametrize("ending", ["reset", "close"])
