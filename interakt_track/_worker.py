@@ -183,12 +183,11 @@ class Workers:
             unit.free_attempts += 1
             self._queue.give_back(unit, 0.0, is_retry=True)
             return
-        if len(unit.messages) > 1 and not unit.is_apart and isinstance(error, RejectedError):
-            self._queue.take_apart(unit)
-            return
         retries = unit.attempts - 1 - unit.free_attempts
         delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=_random())
-        if delay is None or (error.is_ambiguous and not self._may_repeat(unit.current)):
+        if delay is None and len(unit.messages) > 1 and not unit.is_apart and isinstance(error, RejectedError):
+            self._queue.take_apart(unit)
+        elif delay is None or (error.is_ambiguous and not self._may_repeat(unit.current)):
             self._give_up(unit, error)
         else:
             self._queue.give_back(unit, delay, is_retry=True, is_ambiguous=error.is_ambiguous)

@@ -265,6 +265,17 @@ class TestMerging:
         assert client.flush(10)
         assert [request.kind for request in sandbox.requests] == ["user", "event", "user"]
 
+    def test_one_that_may_be_tried_again_stays_one(self, new_client: NewClient, sandbox: Sandbox) -> None:
+        client = new_client(flush_interval=60)
+        client.identify("u1", traits={"a": 1})
+        client.identify("u1", traits={"b": 1})
+        sandbox.fail_next(status=408)
+
+        assert client.flush(20)
+        assert [request.status for request in sandbox.requests] == [408, 202]
+        assert sandbox.users == [{"userId": "u1", "traits": {"a": 1, "b": 1}}]
+        assert client.stats().retried == 1
+
     def test_a_refused_one_is_taken_apart(self, new_client: NewClient, sandbox: Sandbox, reports: Reports) -> None:
         client = new_client(flush_interval=60, on_error=reports)
         sandbox.fail_next(10, status=400, when=lambda r: "bad" in (r.body or {}).get("traits", {}))
