@@ -241,7 +241,6 @@ def requests_of(client: Client, sandbox: Sandbox) -> list[Request]:
     return [request for request in sandbox.requests if request.is_signed_with(client.settings.write_key or "")]
 
 
-@pytest.mark.timeout(1800)  # with --soak
 @given(worlds)
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_goes_wrong_order_bodies_and_accounts_are_right(lasting_sandbox: Sandbox, world: World) -> None:
@@ -261,7 +260,6 @@ def test_whatever_goes_wrong_order_bodies_and_accounts_are_right(lasting_sandbox
     check_numbers_of_attempts(story, stats)
 
 
-@pytest.mark.timeout(1800)  # with --soak
 @given(worlds)
 @settings(max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.too_slow])
 def test_leaving_early_breaks_no_promise(lasting_sandbox: Sandbox, world: World) -> None:

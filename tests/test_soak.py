@@ -180,7 +180,6 @@ def resident_bytes() -> int:
         return 0
 
 
-@pytest.mark.timeout(900)  # with --soak
 def test_memory_stays_and_every_promise_holds(
     is_soak: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
