@@ -45,7 +45,7 @@ def shared_ssl_context() -> ssl.SSLContext:
     """
     global _ssl_context  # noqa: PLW0603 - one per process, guarded by the lock
     with IMPORT_LOCK:  # a fork in the middle of this would leave the child OpenSSL's own locks held
-        if _ssl_context is None:
+        if not isinstance(_ssl_context, ssl.SSLContext):  # none, or the kind of before gevent patched
             _ssl_context = httpx.create_ssl_context()
         return _ssl_context
 

@@ -60,6 +60,12 @@ def watch_exit() -> None:
 
     Children of multiprocessing, and of billiard (Celery's own), end without the atexit handlers, after finalizers.
     """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("socket"):
+        # It looks up names in real threads, and Python 3.12 starts none at exit: one has to be there.
+        pool = sys.modules["gevent"].get_hub().threadpool
+        if not pool.size:
+            pool.spawn(int)
     for package in ("multiprocessing", "billiard"):
         process, util = sys.modules.get(f"{package}.process"), sys.modules.get(f"{package}.util")
         if process is None or util is None or _watched.get(package) == os.getpid():

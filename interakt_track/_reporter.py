@@ -47,11 +47,11 @@ class Reporter:
         self._waiting: deque[Report] = deque()
         self._has_thread = False
         self._running = 0
-        self._callback = threading.local()
+        self._in_callback: set[int] = set()  # idents of threads; as in `_threads`, not a `threading.local`
 
     def is_in_callback(self) -> bool:
         """Tell whether the calling thread is inside `on_error`: what it queues and loses is logged, not reported."""
-        return getattr(self._callback, "is_running", False)
+        return threading.get_ident() in self._in_callback
 
     def report(self, error: TrackError, queue_msg: QueueMessage, confirm: Callable[[], None]) -> None:
         """Report a failure once, without waiting for it.
@@ -140,12 +140,13 @@ class Reporter:
 
     def _tell(self, report: Report) -> None:
         on_error = self.on_error
-        self._callback.is_running = True
+        ident = threading.get_ident()
+        self._in_callback.add(ident)
         try:
             if on_error is not None:
                 on_error(report.error, report.queue_msg)
         except BaseException:  # noqa: BLE001 - not even its sys.exit() may end the thread; it is logged
             self._quiet.warn("on_error", "on_error raised; sending goes on", is_error=True, exc_info=True)
         finally:
-            self._callback.is_running = False
+            self._in_callback.discard(ident)
             report.confirm()

@@ -12,14 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Own(threading.local):
-    """How deep the calling thread is in work of the SDK."""
+class Own:
+    """How deep which thread is in work of the SDK.
 
-    depth = 0
+    Not a `threading.local`: where gevent patches after this was imported (as gunicorn's gevent workers do with
+    `--preload`), all greenlets would share one. `threading.get_ident` tells them apart from then on.
+    """
+
+    def __init__(self) -> None:
+        self.start_anew()
 
     def start_anew(self) -> None:
         """Forget it: the thread that forked, in `on_error` perhaps, is the application's in the child."""
-        self.depth = 0
+        self.depths: dict[int, int] = {}
 
 
 _own = Own()
@@ -47,17 +52,20 @@ def start_thread(name: str, run: Callable[[], None]) -> bool:
 
 def is_own_thread() -> bool:
     """Tell whether the calling thread works for the SDK: waiting for the SDK in it would wait for ever."""
-    return _own.depth > 0
+    return threading.get_ident() in _own.depths
 
 
 class as_own_thread:  # noqa: N801 - used as a verb in a with statement
     """Marks the calling thread as working for the SDK, where none of ours can be started."""
 
     def __enter__(self) -> None:
-        _own.depth += 1
+        self._ident = threading.get_ident()
+        _own.depths[self._ident] = _own.depths.get(self._ident, 0) + 1
 
     def __exit__(self, *exc_info: object) -> None:
-        _own.depth -= 1
+        depth = _own.depths.pop(self._ident, 1) - 1  # forgotten in a child that was forked in here
+        if depth > 0:
+            _own.depths[self._ident] = depth
 
 
 def _run_as_own(run: Callable[[], None]) -> None:
