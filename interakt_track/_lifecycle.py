@@ -59,7 +59,11 @@ def watch_exit() -> None:
     """See to it that this process's exit is noticed; called when the first thread of a client starts.
 
     Children of multiprocessing, and of billiard (Celery's own), end without the atexit handlers, after finalizers.
+    Those of Celery's pool end without finalizers, too; what they send is a signal of Celery's.
     """
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(_leave_pool, weak=False, dispatch_uid="interakt-track")
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("socket"):
         # It looks up names in real threads, and Python 3.12 starts none at exit: one has to be there.
@@ -109,6 +113,10 @@ def _leave() -> None:
         engine.hasten()  # first, so that none waits for another one's end
     for engine in engines:
         engine.leave(started)
+
+
+def _leave_pool(**_: object) -> None:
+    _leave()
 
 
 # At import, not at the first message: a handler registered while handlers run would never run.

@@ -1,0 +1,153 @@
+"""Under Celery: each child of the pool sends what its tasks tracked, once, also when it ends. A real worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from interakt_track.sandbox import Sandbox
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a pool of forked children needs fork")
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+class CeleryWorker:
+    """`celery worker` with a pool of two forked children, for the tasks of `programs/shop_tasks.py`."""
+
+    def __init__(
+        self, sandbox: Sandbox, folder: Path, *options: str, import_events: int, flush_interval: float
+    ) -> None:
+        environment = {
+            **os.environ,
+            "INTERAKT_HOST": sandbox.url,
+            "SHOP_FOLDER": str(folder),
+            "SHOP_IMPORT_EVENTS": str(import_events),
+            "SHOP_FLUSH_INTERVAL": str(flush_interval),
+        }
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "celery", "--app", "shop_tasks", "worker", "--pool", "prefork"),
+                *("--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle", *options),
+            ],
+            cwd=PROGRAMS,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.shop = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "shop_tasks"],
+            cwd=PROGRAMS,
+            env={**environment, "SHOP_IMPORT_EVENTS": "0"},
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        self.written = ""
+        self.wait_for(" ready.", times=1)
+
+    def queue(self, task: str, numbers: Iterable[int]) -> None:
+        assert self.shop.stdin is not None
+        print(task, *numbers, file=self.shop.stdin, flush=True)
+
+    def wait_for(self, text: str, *, times: int) -> None:
+        """Wait until it has written a text so many times."""
+        assert self.process.stdout is not None
+        while self.written.count(text) < times:
+            line = self.process.stdout.readline()
+            assert line, f"the worker has ended: {self.written}"
+            self.written += line
+
+    def stop(self) -> None:
+        """Ask for a warm shutdown; return when every process of it has ended."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.stdout is not None
+        self.written += self.process.stdout.read()
+        assert self.process.wait() == 0, self.written
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+        self.shop.communicate()  # it ends with its input
+
+
+@pytest.fixture
+def work(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., CeleryWorker]]:
+    started: list[CeleryWorker] = []
+
+    def start(*options: str, import_events: int, flush_interval: float) -> CeleryWorker:
+        worker = CeleryWorker(sandbox, tmp_path, *options, import_events=import_events, flush_interval=flush_interval)
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        worker.kill()
+
+
+def count(sandbox: Sandbox, event: str) -> Counter[int]:
+    return Counter(body["traits"]["number"] for body in sandbox.events if body["event"] == event)
+
+
+def senders(sandbox: Sandbox, event: str) -> set[int]:
+    return {body["traits"]["pid"] for body in sandbox.events if body["event"] == event}
+
+
+def test_parent_and_children_deliver_each_event_once(sandbox: Sandbox, work: Callable[..., CeleryWorker]) -> None:
+    """One of the children is killed: the others go on, and so does the one that takes its place."""
+    sandbox.faults = "latency=50ms"  # so that children are forked while the parent sends
+    worker = work(import_events=60, flush_interval=0.05)
+
+    worker.queue("place", range(10))
+    sandbox.wait_for(70, timeout=30)
+    worker.queue("crash", [0])
+    worker.wait_for("WorkerLostError", times=1)
+    worker.queue("place", range(10, 20))
+    sandbox.wait_for(80, timeout=30)
+    worker.wait_for("] succeeded in ", times=20)
+    worker.stop()
+
+    assert count(sandbox, "Shop Imported") == dict.fromkeys(range(60), 1), worker.written
+    assert count(sandbox, "Order Placed") == dict.fromkeys(range(20), 1), worker.written
+    assert count(sandbox, "Order Lost").total() <= 1
+    assert senders(sandbox, "Shop Imported") == {worker.process.pid}
+    assert worker.process.pid not in senders(sandbox, "Order Placed")
+
+
+def test_children_that_did_their_share_of_tasks_deliver_what_waits(
+    sandbox: Sandbox, work: Callable[..., CeleryWorker]
+) -> None:
+    """The tasks are so many that none waits in a child at the end.
+
+    With a broker that has no event loop, as a folder, Celery kills all but its first children when it stops.
+    """
+    worker = work("--max-tasks-per-child", "4", import_events=0, flush_interval=60)
+
+    worker.queue("place", range(16))
+    sandbox.wait_for(16, timeout=30)
+    worker.stop()
+
+    assert count(sandbox, "Order Placed") == dict.fromkeys(range(16), 1), worker.written
+    assert len(senders(sandbox, "Order Placed")) == 4
+
+
+def test_a_warm_shutdown_delivers_what_waits(sandbox: Sandbox, work: Callable[..., CeleryWorker]) -> None:
+    worker = work(import_events=5, flush_interval=60)
+
+    worker.queue("place", range(20))
+    worker.wait_for("] succeeded in ", times=20)
+    assert sandbox.events == []
+    worker.stop()
+
+    assert count(sandbox, "Shop Imported") == dict.fromkeys(range(5), 1), worker.written
+    assert count(sandbox, "Order Placed") == dict.fromkeys(range(20), 1), worker.written
