@@ -42,7 +42,7 @@ class Engine:
             flush_interval=settings.flush_interval,
             summon=self._summon,
         )
-        self.reporter = Reporter(lambda: not self.queue.is_settled())
+        self.reporter = Reporter(lambda: not self.queue.is_inherited and not self.queue.is_settled())
         self._workers = Workers(self.queue, self.reporter, settings=settings, new_sender=Sender)
         self._quiet = Quiet()
         self.follow(settings)
@@ -70,6 +70,7 @@ class Engine:
     def start_anew(self) -> None:
         """Stay behind in a forked child: what waits here is sent by the parent."""
         self.queue.is_inherited = True
+        self.reporter.forget()
 
     def put(self, message: Message, *, seconds: float) -> bool:
         """Queue a message as soon as there is room, within so many seconds.

@@ -100,7 +100,7 @@ class Queue:
             deadline: For a thread that only helps out: when to leave, by the queue's clock.
 
         Returns:
-            None when it is time to leave: nothing to do for a while, dismissed, or as the arguments say.
+            None when it is time to leave: nothing to do for a while, dismissed, as the arguments say, or inherited.
         """
         helps_out = until is not None
         dismissals = self._dismissals
@@ -108,7 +108,7 @@ class Queue:
         while True:
             with self._lock:
                 now = self._clock()
-                if (until is not None and until()) or now >= deadline:
+                if (until is not None and until()) or now >= deadline or self.is_inherited:
                     return None
                 unit, wait = self._next(now)
                 if unit is None:

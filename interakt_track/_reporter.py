@@ -79,6 +79,10 @@ class Reporter:
             with self._lock:
                 self._has_thread = False
 
+    def forget(self) -> None:
+        """Leave what was not told yet to the parent; called in a forked child, without the lock."""
+        self._waiting.clear()
+
     def log(self, error: TrackError, what: str) -> None:
         """Log a failure: one line a minute per kind of error.
 

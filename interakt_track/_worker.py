@@ -134,7 +134,7 @@ class Workers:
             with self._lock:
                 self._alive -= 1
             sender.close()
-            if not self._queue.is_settled():
+            if not self._queue.is_inherited and not self._queue.is_settled():
                 self.start_one()  # a message came between the last look and the count above
 
     def _is_surplus(self) -> bool:
