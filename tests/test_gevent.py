@@ -125,25 +125,6 @@ call()
     assert arrived(sandbox) == {"u": 1}
 
 
-def test_what_was_used_before_patching_sends_after_it(sandbox: Sandbox) -> None:
-    """Threads that run already stay real ones, and so do their locks."""
-    script = """
-import track
-track.write_key = 'test-key'
-track.event(user_id='before', event='e')
-assert track.flush(20)
-from gevent import monkey
-monkey.patch_all()
-track.event(user_id='after', event='e')
-print(track.flush(20))
-"""
-
-    written = run(script, sandbox)
-
-    assert written == "True\n"
-    assert arrived(sandbox) == {"before": 1, "after": 1}
-
-
 @both_orders
 @pytest.mark.parametrize("wait", ["pass", "gevent.sleep(0.3)"], ids=["while it waits", "while it is sent"])
 def test_a_forked_child_leaves_the_parents_messages_alone(sandbox: Sandbox, start: str, wait: str) -> None:
