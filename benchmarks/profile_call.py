@@ -58,7 +58,7 @@ def profile_call(number: int, *, phone: bool) -> None:
                 None,
                 default_country_code="+91",
                 account=client._account,
-                priority=1,
+                priority="normal",
                 problems=None,
             )
 
@@ -106,7 +106,7 @@ def profile_send(number: int) -> None:
                 None,
                 default_country_code="+91",
                 account=account,
-                priority=1,
+                priority="normal",
                 problems=None,
             )
             for person in range(number)
