@@ -36,13 +36,14 @@ class Attempt:
     is_sent: bool = field(default=False, init=False)
     bytes_left: int = field(default=MAX_ANSWER_BYTES, init=False)
     _opening: bytes = field(default=b"", init=False)
+    _held: bytes = field(default=b"", init=False)
     _deadline: float | None = field(default=None, init=False)
 
     def start(self, method: str, timeout: float | None) -> None:
         """Let the time run; `timeout` is what the client allows the whole request, None is no limit."""
         limit = timeout if self.timeout is None else self.timeout
         self.status_code, self.answer, self.is_delivered, self.is_sent = None, None, False, False
-        self._opening = f"{method} ".encode()
+        self._opening, self._held = f"{method} ".encode(), b""
         self._deadline = None if limit is None else time.monotonic() + limit
         self.bytes_left = MAX_ANSWER_BYTES
 
@@ -59,6 +60,21 @@ class Attempt:
         if left <= 0:
             raise expired("the time of the attempt is up")
         return left if timeout is None or self.timeout is not None else min(left, timeout)
+
+    def hold_back(self, data: bytes) -> bytes:
+        """Return what is to be written now of `data`: the request's first lines wait, to leave together with its body.
+
+        Nothing is left to be written when the body is over; trying to would find a connection that the server has
+        closed since, and tell of a request that arrived in full as of one that did not.
+        """
+        data = self._held + data
+        is_head = bool(self._opening) and data.startswith(self._opening) and not self._held
+        self._held = data if is_head else b""
+        return b"" if is_head else data
+
+    def holds_back(self) -> bool:
+        """Tell whether something was held back and nothing has followed."""
+        return bool(self._held)
 
     @contextmanager
     def writing(self, data: bytes) -> Iterator[None]:

@@ -52,6 +52,8 @@ class BoundedStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         bounds = _bounds()
+        if bounds.holds_back():
+            self.write(b"", timeout)
         size = _readable(bounds, max_bytes)
         data = self._stream.read(size, bounds.time_left(timeout, httpcore.ReadTimeout))
         bounds.bytes_left -= len(data)
@@ -61,6 +63,9 @@ class BoundedStream(httpcore.NetworkStream):
         if not buffer:
             return  # the end of a body: all is out, and a reset that has come by now is the next read's to tell
         bounds = _bounds()
+        buffer = bounds.hold_back(buffer)
+        if not buffer:
+            return
         with bounds.writing(buffer):
             left = bounds.time_left(timeout, httpcore.WriteTimeout)
             sock = self._stream.get_extra_info("socket")
@@ -132,6 +137,8 @@ class AsyncBoundedStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         bounds = _bounds()
+        if bounds.holds_back():
+            await self.write(b"", timeout)
         size = _readable(bounds, max_bytes)
         data = await self._stream.read(size, bounds.time_left(timeout, httpcore.ReadTimeout))
         bounds.bytes_left -= len(data)
@@ -141,6 +148,9 @@ class AsyncBoundedStream(httpcore.AsyncNetworkStream):
         if not buffer:
             return  # as above
         bounds = _bounds()
+        buffer = bounds.hold_back(buffer)
+        if not buffer:
+            return
         with bounds.writing(buffer):
             await self._stream.write(buffer, bounds.time_left(timeout, httpcore.WriteTimeout))
 
