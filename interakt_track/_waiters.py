@@ -12,7 +12,7 @@ FOREVER = float("inf")
 
 
 class Waiters:
-    """Lets threads wait until something is settled, and costs nothing while none does.
+    """Lets threads wait until something is settled; each is woken when what it waits for is there, and costs no more.
 
     Args:
         lock: The queue's lock, released while a thread waits.
@@ -22,23 +22,26 @@ class Waiters:
     def __init__(self, lock: threading.RLock, clock: Callable[[], float]) -> None:
         self._lock = lock
         self._clock = clock
-        self._changed = threading.Condition(lock)
-        self._count = 0
+        self._waiting: list[tuple[Callable[[], bool], threading.Condition]] = []
         self._changes = 0
+        self._changed_at = float("-inf")
 
     def tell(self) -> None:
-        """Let those who wait look again; called with the lock held."""
+        """Wake those for whom a change was enough; called with the lock held.
+
+        They do not look for themselves: a flush would wake at each message, and only to wait again.
+        """
         self._changes += 1
-        if self._count:
-            self._changed.notify_all()
+        if not self._waiting:
+            return
+        self._changed_at = self._clock()
+        for is_over, woken in tuple(self._waiting):
+            if is_over():
+                woken.notify()
 
     def pause(self, seconds: float) -> None:
         """Wait until something is settled, for so many seconds at most; called with the lock held."""
-        self._count += 1
-        try:
-            self._changed.wait(min(seconds, threading.TIMEOUT_MAX))
-        finally:
-            self._count -= 1
+        self._wait(lambda: True, seconds)
 
     def watch_progress(self, patience: float) -> Callable[[], bool]:
         """Return a function that tells whether nothing was settled for `patience` seconds."""
@@ -53,10 +56,10 @@ class Waiters:
         return is_stuck
 
     def wait_until(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> bool:
-        """Wait until `is_over`, looking again after each settlement.
+        """Wait until `is_over`.
 
         Args:
-            is_over: What to wait for.
+            is_over: What to wait for; called with the lock held, by other threads too.
             deadline: When to stop, by the queue's clock.
             patience: Stop after so many seconds in which nothing was settled.
 
@@ -64,13 +67,18 @@ class Waiters:
             Whether it is over.
         """
         with self._lock:
-            changes, since = self._changes, self._clock()
+            since = self._clock()
             while not is_over():
-                now = self._clock()
-                if self._changes != changes:
-                    changes, since = self._changes, now
-                left = min(deadline, since + patience) - now
+                left = min(deadline, max(since, self._changed_at) + patience) - self._clock()
                 if left <= 0:
                     return False
-                self.pause(left)
+                self._wait(is_over, left)
             return True
+
+    def _wait(self, is_over: Callable[[], bool], seconds: float) -> None:
+        waiter = (is_over, threading.Condition(self._lock))
+        self._waiting.append(waiter)
+        try:
+            waiter[1].wait(min(seconds, threading.TIMEOUT_MAX))
+        finally:
+            self._waiting.remove(waiter)
