@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -34,7 +35,7 @@ TITLE = "# Side by side with the published SDK and its peers"
 def measure(case: Case, variant: str, pythons: Pythons, seconds: float) -> dict[str, float]:
     """Return the figures of one case and variant, from a process and a server of their own."""
     sdk = SDKS[variant]
-    with serving(latency=case.latency, hold_after=case.hold_after) as url:
+    with serving(latency=case.latency, hold_after=case.hold_after, limit=case.limit) as url:
         if case.measure is None:
             return run_probe(pythons[sdk], "first_call.py", sdk, url, *(["phone"] if case.phone else []))
         settings = [f"--setting={name}={json.dumps(value)}" for name, value in SETTINGS.get(variant, {}).items()]
@@ -57,6 +58,20 @@ def measure_round(
                 progress.advance(progress.task_ids[0])
         for variant, figures in repeats.items():
             yield (case.name, variant), {name: median(each[name] for each in figures) for name in figures[0]}
+
+
+def measure_minutes(
+    cases: Sequence[Case], pythons: Pythons, progress: Progress
+) -> Iterable[tuple[tuple[str, str], dict[str, float]]]:
+    """Yield the figures of each case that looks at whole minutes, and variant; they wait more than they work."""
+    for case in cases:
+        variants = [variant for variant in case.variants if SDKS[variant] in pythons]
+        progress.update(progress.task_ids[0], description=f"{case.name}: {case.minutes} minutes")
+        with ThreadPoolExecutor(len(case.variants)) as pool:
+            running = {variant: pool.submit(measure, case, variant, pythons, 0.0) for variant in variants}
+            for variant, measured in running.items():
+                yield (case.name, variant), measured.result()
+                progress.advance(progress.task_ids[0])
 
 
 def describe_run(pythons: Pythons, rounds: int) -> str:
@@ -88,23 +103,33 @@ def main() -> int:
     pythons = dict(text.split("=", 1) for text in arguments.python)
     rounds = arguments.rounds or (2 if arguments.quick else 5)
     seconds = arguments.seconds or (0.4 if arguments.quick else 3.0)
-    cases = [case for case in CASES if not arguments.only or case.name in arguments.only]
+    wanted = [case for case in CASES if not arguments.only or case.name in arguments.only]
+    cases = [case for case in wanted if not case.minutes]
+    in_minutes = [case for case in wanted if case.minutes]
     if arguments.quick:
         cases = [replace(case, repeats=1) for case in cases]
-    total = rounds * sum(case.repeats * sum(SDKS[variant] in pythons for variant in case.variants) for case in cases)
+        for case in in_minutes:
+            print(f"not measured, it takes {case.minutes} minutes: {case.name}", file=sys.stderr)
+        in_minutes = []
+    in_round, once = (
+        sum(case.repeats * sum(SDKS[variant] in pythons for variant in case.variants) for case in some)
+        for some in (cases, in_minutes)
+    )
 
     results: defaultdict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        progress.add_task("", total=total)
-        for turn in range(rounds):
-            try:
+        progress.add_task("", total=rounds * in_round + once)
+        try:
+            for turn in range(rounds if cases else 0):
                 for key, figures in measure_round(cases, turn, pythons, seconds, progress):
                     results[key].append(figures)
-            except ProbeError as error:
-                print(error, file=sys.stderr)
-                return 1
-            progress.console.print(f"round {turn + 1} of {rounds} is done")
+                progress.console.print(f"round {turn + 1} of {rounds} is done")
+            for key, figures in measure_minutes(in_minutes, pythons, progress):
+                results[key].append(figures)
+        except ProbeError as error:
+            print(error, file=sys.stderr)
+            return 1
 
     table = markdown_table(compare(results))
     print(table)

@@ -10,11 +10,25 @@ from dataclasses import dataclass, field
 from sdks import OURS, POSTHOG, PUBLISHED, SEGMENT
 
 OURS_64 = "ours, max_workers=64"
+OURS_32 = "ours, max_workers=32"
+OURS_RATIONED = "ours, max_workers=32, rate_limit=600"
 VARIANTS = (OURS, OURS_64, PUBLISHED, SEGMENT, POSTHOG)
-SDKS = {OURS: OURS, OURS_64: OURS, PUBLISHED: PUBLISHED, SEGMENT: SEGMENT, POSTHOG: POSTHOG}
+SDKS = {
+    OURS: OURS,
+    OURS_64: OURS,
+    OURS_32: OURS,
+    OURS_RATIONED: OURS,
+    PUBLISHED: PUBLISHED,
+    SEGMENT: SEGMENT,
+    POSTHOG: POSTHOG,
+}
 """Variant -> the SDK it is one of."""
 
-SETTINGS = {OURS_64: {"max_workers": 64}}
+SETTINGS = {
+    OURS_64: {"max_workers": 64},
+    OURS_32: {"max_workers": 32},
+    OURS_RATIONED: {"max_workers": 32, "rate_limit": 600},
+}
 ONE_EACH = (OURS, PUBLISHED, SEGMENT, POSTHOG)
 BATCHING = (SEGMENT, POSTHOG)
 
@@ -30,6 +44,9 @@ class Case:
         hold_after: As of the counting server.
         phone: For `first_call.py`: whether the call has a phone number in place of a user id.
         repeats: How often in a round; its median counts.
+        limit: Requests a minute that the server lets through; 0: all.
+        minutes: Of a case that looks at whole minutes, how many. It is measured once and not in each round, all
+            variants at the same time, which leave the machine nearly idle.
     """
 
     name: str
@@ -40,9 +57,13 @@ class Case:
     phone: bool = False
     variants: tuple[str, ...] = ONE_EACH
     repeats: int = 1
+    limit: int = 0
+    minutes: int = 0
 
     def events(self, variant: str, seconds: float) -> int:
         """Return how many events take about so many seconds; those of batching SDKs fill their batches."""
+        if self.minutes:
+            return self.limit * (self.minutes + 1)
         count = max(20, int(self.rates[variant] * seconds))
         return max(1, round(count / 100)) * 100 if variant in BATCHING else count
 
@@ -53,6 +74,7 @@ class Row:
 
     Attributes:
         target: Ratio to the published SDK: at most this when `less_is_better`, else at least. None: no promise.
+        is_absolute: Whether the target is for the figure itself.
     """
 
     title: str
@@ -63,6 +85,7 @@ class Row:
     less_is_better: bool = True
     ours: str = OURS
     scale: float = 1.0
+    is_absolute: bool = False
 
 
 CASES = (
@@ -84,6 +107,7 @@ CASES = (
     Case("memory", "memory", dict.fromkeys(ONE_EACH, 5000.0), hold_after=100),
     Case("first call", None, repeats=5),
     Case("first call with a phone", None, phone=True, variants=(OURS, PUBLISHED), repeats=5),
+    Case("ration", "ration", latency=2.0, limit=600, minutes=3, variants=(OURS_RATIONED, OURS_32, PUBLISHED)),
 )
 
 ROWS = (
@@ -106,4 +130,18 @@ ROWS = (
     Row("import", "ms", "first call", "import", 1 / 8, scale=1000),
     Row("import and first call", "ms", "first call", "first_call", 1 / 3, scale=1000),
     Row("import and first call, phone number", "ms", "first call with a phone", "first_call", 1 / 3, scale=1000),
+    Row(
+        "ration used, rate_limit=600",
+        "%",
+        "ration",
+        "used",
+        97,
+        less_is_better=False,
+        ours=OURS_RATIONED,
+        scale=100,
+        is_absolute=True,
+    ),
+    Row("requests refused, rate_limit=600", "1/min", "ration", "refused", 0, ours=OURS_RATIONED, is_absolute=True),
+    Row("ration used, no rate_limit", "%", "ration", "used", less_is_better=False, ours=OURS_32, scale=100),
+    Row("requests refused, no rate_limit", "1/min", "ration", "refused", ours=OURS_32),
 )

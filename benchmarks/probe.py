@@ -8,6 +8,7 @@ import json
 import os
 import time
 import tracemalloc
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -34,7 +35,14 @@ class Server:
 
     def wait(self, count: str, at_least: int) -> dict[str, Any]:
         """Return all counts once this one has come that far."""
-        with urlopen(f"{self._url}/_wait?{count}={at_least}", timeout=100) as answer:  # noqa: S310 - always our own http server
+        return self._ask(f"_wait?{count}={at_least}")
+
+    def counts(self) -> dict[str, Any]:
+        """Return all counts as they are."""
+        return self._ask("_counts")
+
+    def _ask(self, what: str) -> dict[str, Any]:
+        with urlopen(f"{self._url}/{what}", timeout=100) as answer:  # noqa: S310 - always our own http server
             counts: dict[str, Any] = json.load(answer)
         if counts["unknown"]:
             raise RuntimeError(f"the SDK sent requests that the server does not know: {counts}")
@@ -103,6 +111,28 @@ def measure_memory(event: Event, flush: Callable[[], object], server: Server, ev
     return {"bytes": tracemalloc.get_traced_memory()[0] / events}
 
 
+def measure_ration(event: Event, flush: Callable[[], object], server: Server, events: int) -> Figures:
+    """Queue a backlog, and look at each minute how much of what the server lets through was made use of.
+
+    Args:
+        events: The backlog: the limit of one minute more than are looked at.
+    """
+    del flush  # it waits until all is sent
+    limits = server.counts()
+    limit, minute = limits["limit"], limits["minute"]
+    started = time.monotonic()
+    for number in range(events):
+        user_id, traits = person(number)
+        event(user_id, NAME, traits)
+    received = [0]
+    minutes = events // limit - 1
+    for number in range(1, minutes + 1):
+        time.sleep(max(0.0, started + number * minute - time.monotonic()))
+        received.append(server.counts()["received"])
+    used = [later - earlier for earlier, later in pairwise(received)]
+    return {"used": min(used) / limit, "refused": server.counts()["refused"] / minutes}
+
+
 def person(number: int) -> tuple[str, dict[str, object]]:
     """Return somebody else's id for each number, and traits that share nothing with another event's."""
     return f"user-{number}", {"order": f"order-{number}", "total": number + 0.5, "city": "Pune"}
@@ -140,6 +170,7 @@ MEASURES = {
     "scattered-calls": measure_scattered_calls,
     "delivery": measure_delivery,
     "memory": measure_memory,
+    "ration": measure_ration,
 }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).resolve().parent
-PATIENCE = 120  # seconds; a probe takes some
+PATIENCE = 300  # seconds; a probe takes some, and one that looks at a ration minutes
 
 
 class ProbeError(Exception):
@@ -22,10 +22,13 @@ class ProbeError(Exception):
 
 
 @contextmanager
-def serving(*, latency: float = 0.0, hold_after: float = float("inf")) -> Iterator[str]:
+def serving(
+    *, latency: float = 0.0, hold_after: float = float("inf"), limit: int = 0, minute: float = 60.0
+) -> Iterator[str]:
     """Run a counting server, and give its address."""
     command = [sys.executable, str(FOLDER / "counting_server.py")]
     options = ["--latency", str(latency), "--hold-after", str(hold_after)]
+    options += ["--limit", str(limit), "--minute", str(minute)]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as server:
         try:
             yield f"http://127.0.0.1:{int(cast('IO[str]', server.stdout).readline())}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measure this SDK beside the published 1.0.7, segment-analytics-python and posthog, each in an environment of its own,
-# against the same local server, and print a table of figures and ratios. It takes about ten minutes.
+# against the same local server, and print a table of figures and ratios. It takes about a quarter of an hour.
 #
 #   scripts/bench.sh            everything, in full; the table is also written to benchmarks/RESULTS.md
 #   scripts/bench.sh --quick    in less than a minute, for the order of magnitude; nothing is written

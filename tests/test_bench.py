@@ -14,17 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-NAMES = ("sdks", "plan", "report")
+NAMES = ("sdks", "plan", "processes", "report")
 
 
 @pytest.fixture
 def report() -> Iterator[Any]:
     """The module, loaded as its own programs load it: from its folder, beside those it imports."""
+    yield from loaded("report")
+
+
+@pytest.fixture
+def processes() -> Iterator[Any]:
+    """The module that runs servers and probes."""
+    yield from loaded("processes")
+
+
+def loaded(name: str) -> Iterator[Any]:
     sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("report")
+    yield importlib.import_module(name)
     sys.path.remove(str(FOLDER))
-    for name in NAMES:
-        del sys.modules[name]
+    for each in NAMES:
+        sys.modules.pop(each, None)
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +59,10 @@ def test_a_tiny_run_of_every_case_fills_the_table(tmp_path: Path, report: Any) -
     )
 
     assert ran.returncode == 0, ran.stderr
+    assert "not measured, it takes 3 minutes: ration" in ran.stderr
     for row in report.ROWS:
+        if row.case == "ration":
+            continue
         _, ours, published, ratio, *_ = cells(ran.stdout, row.title)
         assert "–" not in (ours, published, ratio), row.title
     assert ran.stdout.strip() in output.read_text(encoding="utf-8")
@@ -60,6 +73,36 @@ def test_a_probe_that_fails_ends_the_run_and_is_told() -> None:
 
     assert ran.returncode == 1
     assert "No module named 'segment'" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "most", "is_refused"),
+    [((), 0.0, 1.0, True), (("--setting=rate_limit=30",), 0.0, 0.5, False)],
+    ids=["no rate_limit", "rate_limit"],
+)
+def test_the_ration_is_what_a_minute_made_of_it_and_what_was_refused(
+    processes: Any, settings: tuple[str, ...], least: float, most: float, is_refused: bool
+) -> None:
+    with processes.serving(limit=20, minute=1.0) as url:
+        figures = processes.run_probe(sys.executable, "probe.py", "ration", "ours", url, "--events", "60", *settings)
+
+    assert least <= figures["used"] <= most
+    assert is_refused is (figures["refused"] > 0)
+
+
+@pytest.mark.parametrize(("used", "refused", "are_reached"), [(0.97, 0.0, (True, True)), (0.969, 0.5, (False, False))])
+def test_some_targets_are_for_the_figure_itself(
+    report: Any, used: float, refused: float, are_reached: tuple[bool, bool]
+) -> None:
+    ours = [{"used": used, "refused": refused}]
+    published = [{"used": 0.05, "refused": 0.0}]
+
+    lines = report.compare(
+        {("ration", "ours, max_workers=32, rate_limit=600"): ours, ("ration", "published"): published}
+    )
+
+    assert are_reached == tuple(line.is_reached for line in lines)
+    assert lines[1].ratio is None  # of nothing there is no ratio
 
 
 def test_a_ratio_is_the_median_of_the_rounds_own_ratios(report: Any) -> None:
