@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 from contextlib import suppress
+from functools import cache
 from time import monotonic
 
 from ._locks import IMPORT_LOCK
@@ -17,6 +18,7 @@ LOGGER_NAME = "interakt_track"
 QUIET_PERIOD = 60.0  # seconds between two lines about the same kind of trouble
 
 
+@cache  # asked at each attempt, and `getLogger` takes a lock that all of the application's loggers share
 def logger() -> logging.Logger:
     """Return the SDK's logger; `logging` is imported when something is first told, it is a third of the import."""
     with IMPORT_LOCK:
