@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._errors import InvalidMessageError
 from ._locks import IMPORT_LOCK
 from ._patterns import Pattern
-from ._traits import MAX_DIGITS, check_text, integer, is_too_long, timestamp, type_name
+from ._values import MAX_DIGITS, check_text, integer, is_too_long, timestamp, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

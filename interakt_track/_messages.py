@@ -13,12 +13,14 @@ from ._arguments import (
     parse_tags,
     parse_user_id,
 )
+from ._conversion import MAX_BODY_BYTES
 from ._errors import InvalidMessageError
-from ._traits import MAX_BODY_BYTES, decode, encode, show_path, snapshot
+from ._traits import pack, snapshot, unpack
+from ._values import encode, show_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final, Literal, TypeAlias
+    from typing import Any, Final, Literal, TypeAlias
 
     from ._account import Account
     from ._receipt import Outcome
@@ -36,7 +38,7 @@ RAISE: Final = 2  # by the call that waits for it
 
 _NO_PHONE: Final = (None, None)
 _FRAME = 200  # bytes; all field names, their punctuation, a phone, a time and a flag come to fewer
-_SURELY_SMALL = 50_000  # characters; three texts this long, escaped, are still a message of less than MAX_BODY_BYTES
+_SURELY_SMALL = 50_000  # characters, or bytes of a snapshot; three times this, escaped, are less than MAX_BODY_BYTES
 
 
 class Message:
@@ -44,7 +46,7 @@ class Message:
 
     Attributes:
         country_code: `"+91"` form; `phone_number` is the national significant number.
-        traits: JSON text of the traits, made at the call.
+        snapshot: The traits as they were at the call, in the form that `_traits.py` gives them.
         created_at: ISO 8601 in UTC, as it is sent.
         called_at: `time.time()` of the call.
         priority: 0 high, 1 normal, 2 low.
@@ -64,9 +66,9 @@ class Message:
         "outcome",
         "phone_number",
         "priority",
+        "snapshot",
         "tags",
         "told_by",
-        "traits",
         "user_id",
     )
 
@@ -76,7 +78,7 @@ class Message:
     country_code: Final[str | None]
     phone_number: Final[str | None]
     event: Final[str | None]
-    traits: Final[str]
+    snapshot: Final[bytes]
     tags: Final[tuple[str, ...] | None]
     created_at: Final[str | None]
     add_to_sales_cycle: Final[bool | None]
@@ -92,7 +94,7 @@ class Message:
         user_id: str | None,
         phone: Phone,
         event: str | None,
-        traits: str,
+        snapshot: bytes,
         tags: tuple[str, ...] | None,
         created_at: str | None,
         add_to_sales_cycle: bool | None,
@@ -104,7 +106,7 @@ class Message:
         self.user_id = user_id
         self.country_code, self.phone_number = phone
         self.event = event
-        self.traits = traits
+        self.snapshot = snapshot
         self.tags = tags
         self.created_at = created_at
         self.add_to_sales_cycle = add_to_sales_cycle
@@ -117,7 +119,7 @@ class Message:
         if user_id is None and self.phone_number is None:
             raise InvalidMessageError("user_id and phone_number are both missing; one of them has to say who it is")
         if (
-            len(traits) > _SURELY_SMALL
+            len(snapshot) > _SURELY_SMALL
             or tags
             or len(event or "") > _SURELY_SMALL
             or len(user_id or "") > _SURELY_SMALL
@@ -125,10 +127,20 @@ class Message:
             _check_size(self)
 
     @property
+    def traits(self) -> dict[str, Any]:
+        """The traits, each time new ones."""
+        return unpack(self.snapshot)
+
+    @property
+    def traits_text(self) -> str:
+        """JSON text of the traits."""
+        return encode(self.traits)
+
+    @property
     def size(self) -> int:
         """Bytes of the JSON body: never fewer than they are, and at most 200 more."""
         texts = [text for text in (self.user_id, self.event, *(self.tags or ())) if text is not None]
-        return _FRAME + _byte_length(self.traits) + sum(_byte_length(encode(text)) + 1 for text in texts)
+        return _FRAME + _byte_length(self.traits_text) + sum(_byte_length(encode(text)) + 1 for text in texts)
 
 
 def user_message(
@@ -225,7 +237,7 @@ def merge(first: Message, second: Message) -> Message | None:
             first.user_id,
             (first.country_code, first.phone_number),
             None,
-            encode({**decode(first.traits), **decode(second.traits)}),
+            pack({**first.traits, **second.traits}),
             tuple(dict.fromkeys((*(first.tags or ()), *(second.tags or ())))) or None,
             first.created_at,
             first.add_to_sales_cycle,
@@ -257,7 +269,7 @@ def _check_size(message: Message) -> None:
     size = message.size
     if size <= MAX_BODY_BYTES:
         return
-    parts = {show_path((name,)): len(encode(value)) for name, value in decode(message.traits).items()}
+    parts = {show_path((name,)): len(encode(value)) for name, value in message.traits.items()}
     parts["user_id"] = len(message.user_id or "")
     parts["event"] = len(message.event or "")
     parts["tags"] = sum(map(len, message.tags or ()))

@@ -7,7 +7,7 @@ import unicodedata
 
 from ._errors import InvalidMessageError
 from ._locks import IMPORT_LOCK
-from ._traits import integer, type_name
+from ._values import integer, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from ._arguments import (
 from ._errors import InvalidMessageError
 from ._locks import IMPORT_LOCK
 from ._messages import USER, Message
-from ._traits import decode, snapshot, timestamp, type_name
+from ._traits import snapshot
+from ._values import timestamp, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def request_model(message: Message, *, with_call_time: bool = False) -> UserRequ
     country_code = UNSET if message.country_code is None else message.country_code
     phone_number = UNSET if message.phone_number is None else message.phone_number
     created_at = message.created_at
-    traits = decode(message.traits)
+    traits = message.traits
     if message.kind == USER:
         return models.UserRequest(
             user_id=user_id,

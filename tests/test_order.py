@@ -100,7 +100,7 @@ def test_identifies_of_one_person_merge_until_an_event_of_that_person_comes() ->
     assert units[0] is not None
     assert units[0].messages == [first, second]
     assert units[3] is not None
-    assert [m.traits for m in pop_all(lane)] == ['{"a":1,"b":2}', "{}", '{"c":3}']
+    assert [m.traits for m in pop_all(lane)] == [{"a": 1, "b": 2}, {}, {"c": 3}]
 
 
 def test_identifies_with_other_identifiers_do_not_merge() -> None:

@@ -1,19 +1,21 @@
-"""Traits as JSON text: what each value becomes, and where the one is that cannot be sent."""
+"""The snapshot of traits: what each value becomes, and where the one is that cannot be sent."""
 
 import json
 import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import OrderedDict, UserDict, defaultdict, namedtuple
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as clock_time
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
-from itertools import count
+from itertools import count, cycle
 from types import MappingProxyType
 from typing import Any, Self
 from uuid import UUID
@@ -22,8 +24,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interakt_track._conversion import MAX_BODY_BYTES, MAX_DEPTH
 from interakt_track._errors import InvalidMessageError
-from interakt_track._traits import MAX_BODY_BYTES, MAX_DEPTH, snapshot
+from interakt_track._traits import snapshot, unpack
+from interakt_track._values import encode
 
 SECRET = "asha@example.com"
 IDENTIFIER = UUID("00000000-0000-4000-8000-000000000001")
@@ -106,10 +110,14 @@ def refuse_constant(name: str) -> None:
     raise AssertionError(f"{name} is not JSON")
 
 
-def read(text: str) -> Any:
-    """Return what a strict reader makes of it."""
+def read(data: bytes) -> Any:
+    """Return what a strict reader makes of a snapshot's JSON text."""
+    traits = unpack(data)
+    text = encode(traits)
     text.encode()
-    return json.loads(text, parse_constant=refuse_constant)
+    value = json.loads(text, parse_constant=refuse_constant)
+    assert traits == value
+    return value
 
 
 def sent(value: object) -> Any:
@@ -132,7 +140,7 @@ def nested(depth: int) -> list[Any]:
 
 @pytest.mark.parametrize("traits", [None, {}, MappingProxyType({})], ids=repr)
 def test_no_traits_are_an_empty_object(traits: object) -> None:
-    assert snapshot(traits) == "{}"
+    assert unpack(snapshot(traits)) == {}
 
 
 def test_plain_traits_are_sent_as_they_are() -> None:
@@ -228,8 +236,8 @@ def test_a_naive_datetime_is_local_time(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_set_is_sent_in_the_same_order_by_every_process() -> None:
     program = """
-from interakt_track._traits import snapshot
-print(snapshot({"texts": {"a", "b", "c", "d"}, "mixed": {"a", "b", 1, None, frozenset({"c", "d"})}}))
+from interakt_track._traits import snapshot, unpack
+print(unpack(snapshot({"texts": {"a", "b", "c", "d"}, "mixed": {"a", "b", 1, None, frozenset({"c", "d"})}})))
 """
 
     outputs = {
@@ -239,7 +247,7 @@ print(snapshot({"texts": {"a", "b", "c", "d"}, "mixed": {"a", "b", 1, None, froz
         for seed in "1234"
     }
 
-    assert outputs == {b'{"texts":["a","b","c","d"],"mixed":["a","b",1,["c","d"],null]}\n'}
+    assert outputs == {b"{'texts': ['a', 'b', 'c', 'd'], 'mixed': ['a', 'b', 1, ['c', 'd'], None]}\n"}
 
 
 @pytest.mark.parametrize(
@@ -360,7 +368,7 @@ def test_nesting_has_an_end() -> None:
 
 
 def test_nesting_deeper_than_the_stack_left_is_an_error() -> None:
-    def at_depth(depth: int) -> str:
+    def at_depth(depth: int) -> bytes:
         return at_depth(depth - 1) if depth else snapshot({"x": nested(MAX_DEPTH)})
 
     frame, used = sys._getframe(), 0
@@ -369,6 +377,55 @@ def test_nesting_deeper_than_the_stack_left_is_an_error() -> None:
 
     with pytest.raises(InvalidMessageError, match="nested too deeply for the stack that is left"):
         at_depth(sys.getrecursionlimit() - used - 60)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"a": n} for n in range(500)],
+        {"a": [[1.5, None, "ü"]] * 60},
+        list(range(5000)),
+        [{"ü": [True, {}]}],
+        {"": -(2**63)},
+    ],
+    ids=count(),
+)
+def test_large_and_small_trees_are_sent_as_they_are(value: object) -> None:
+    assert value == sent(value)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda value: value, lambda value: [value, {"deep": [value]}]], ids=["flat", "nested"]
+)
+def test_what_another_thread_does_meanwhile_is_told_or_sent_but_never_half(build: Callable[[object], object]) -> None:
+    traits = {"a": 1, "swapped": build("fine"), "b": 2}
+    is_over = threading.Event()
+
+    def swap() -> None:
+        for value in cycle(("fine", math.nan, "also fine", b"bytes", "\ud800", {2.5: 1})):
+            if is_over.is_set():
+                return
+            traits["swapped"] = build(value)
+            traits.pop("more", None)
+            traits["more"] = "a name that comes and goes"
+
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        snapshots = []
+        for _ in range(5000):
+            with suppress(InvalidMessageError):
+                snapshots.append(snapshot(traits))
+    finally:
+        is_over.set()
+        swapper.join()
+        sys.setswitchinterval(switch_interval)
+
+    assert snapshots
+    fine = (build("fine"), build("also fine"))
+    assert [traits for traits in map(read, snapshots) if traits["swapped"] not in fine] == []
 
 
 def test_few_lists_that_hold_each_other_often_do_not_fill_memory() -> None:
@@ -411,9 +468,9 @@ def test_lenient_leaves_bad_traits_out_and_tells_of_each() -> None:
     problems: list[InvalidMessageError] = []
     traits = {"a": 1, "nan": math.nan, "b": {"c": [SECRET.encode()]}, 2.5: "x", "\ud800": 1, "d": [date(2000, 1, 1)]}
 
-    text = snapshot(traits, problems)
+    data = snapshot(traits, problems)
 
-    assert read(text) == {"a": 1, "d": ["2000-01-01"]}
+    assert read(data) == {"a": 1, "d": ["2000-01-01"]}
     assert [str(problem).split(" ")[0] for problem in problems] == [
         'traits["nan"]',
         'traits["b"]["c"][0]',
@@ -473,13 +530,13 @@ def test_whatever_json_can_hold_arrives_equal(traits: dict[str, Any]) -> None:
 @given(st.dictionaries(ANY_TEXT | st.integers() | st.floats() | st.none(), ANYTHING, max_size=4))
 def test_whatever_goes_in_strict_json_or_our_error_comes_out(traits: dict[Any, Any]) -> None:
     try:
-        text = snapshot(traits)
+        data = snapshot(traits)
     except InvalidMessageError:
         problems: list[InvalidMessageError] = []
-        text = snapshot(traits, problems)
+        data = snapshot(traits, problems)
         assert problems
 
-    assert isinstance(read(text), dict)
+    assert isinstance(read(data), dict)
 
 
 @given(
@@ -502,10 +559,10 @@ def test_no_error_shows_the_value(value: object) -> None:
 )
 def test_a_snapshot_knows_nothing_of_later_changes(traits: dict[str, Any]) -> None:
     before = json.loads(json.dumps(traits))
-    text = snapshot(traits)
+    data = snapshot(traits)
 
     for value in traits.values():
         value.clear()
     traits["later"] = 1
 
-    assert before == read(text)
+    assert before == read(data)
