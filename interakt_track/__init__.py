@@ -9,7 +9,9 @@ Example:
 
 from __future__ import annotations
 
+import sys
 from operator import itemgetter
+from types import ModuleType
 
 from ._client import Client
 from ._default import MODULE_SETTINGS, DefaultClient
@@ -161,6 +163,24 @@ on_ambiguous: OnAmbiguous = "retry"
 
 _read_settings = itemgetter(*MODULE_SETTINGS)
 _module_client = DefaultClient(lambda: _read_settings(globals()), lambda: strict is not False)
+
+
+class _Settings(ModuleType):
+    """This module, which tells of assignments to it; reading is any module's, so `mock.patch` sees nothing new."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        _module_client.note_change()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _module_client.note_change()
+
+    def __reduce__(self) -> tuple[object, ...]:  # what pickles functions with their modules knows exact modules only
+        return __import__, (self.__name__,)
+
+
+sys.modules[__name__].__class__ = _Settings
 
 
 def identify(

@@ -24,6 +24,9 @@ MODULE_SETTINGS = (*SETTING_NAMES, "api_key")
 class DefaultClient:
     """Makes one client at the first call, and keeps it: a changed setting changes the client's settings.
 
+    A call only looks whether something has changed since the settings were last followed. That needs no lock: each
+    change has a mark of its own, set after the value, and taken before the values are read.
+
     Args:
         read: Returns the module's values of `MODULE_SETTINGS`, in that order.
         is_strict: Whether a wrong setting is raised; it has to be known when another setting is wrong.
@@ -34,6 +37,8 @@ class DefaultClient:
         self._is_strict = is_strict
         self.start_anew()
         _lifecycle.register_fork(self)
+        self._last_change = object()
+        self._followed_change: object = None
         self._values: tuple[object, ...] = ()
         self._client: Client | None = None
         self._has_warned = False
@@ -49,14 +54,13 @@ class DefaultClient:
         Raises:
             SettingsError: A setting has a wrong value.
         """
-        try:
-            values = self._read()
-        except KeyError as error:
-            raise SettingsError(f"{error.args[0]} was deleted; assign it a value") from None
-        client = self._client
-        if client is not None and values == self._values:
-            return client
-        return self._follow(values)
+        if self._followed_change is self._last_change and self._client is not None:
+            return self._client
+        return self._follow()
+
+    def note_change(self) -> None:
+        """Have the next call look at the settings; called when one of them has its new value."""
+        self._last_change = object()
 
     def get_as_it_was(self) -> Client:
         """Return the client for a call that queues nothing: where `strict` is False, a wrong setting changes nothing.
@@ -79,17 +83,28 @@ class DefaultClient:
         self._quiet.warn("settings", str(error), is_error=True)
         return Receipt(None, None, Outcome("invalid", error))
 
-    def _follow(self, values: tuple[object, ...]) -> Client:
+    def _follow(self) -> Client:
         with self._lock:
-            arguments: dict[str, Any] = dict(zip(MODULE_SETTINGS, values, strict=True))  # Settings checks each value
-            api_key = arguments.pop("api_key")
-            if api_key is not None and not self._has_warned:
-                self._has_warned = True
-                warn_of_old_name("track.api_key", "track.write_key")
-            arguments["write_key"] = choose_key(arguments["write_key"], api_key)
-            if self._client is None:
-                self._client = Client(**arguments)
-            else:
-                self._client.configure(Settings(**arguments))
-            self._values = values
+            change = self._last_change
+            try:
+                values = self._read()
+            except KeyError as error:
+                raise SettingsError(f"{error.args[0]} was deleted; assign it a value") from None
+            if self._client is None or values != self._values:
+                self._client = self._configured(values)
+                self._values = values
+            self._followed_change = change
             return self._client
+
+    def _configured(self, values: tuple[object, ...]) -> Client:
+        """Return the client, with these values of `MODULE_SETTINGS`."""
+        arguments: dict[str, Any] = dict(zip(MODULE_SETTINGS, values, strict=True))  # Settings checks each value
+        api_key = arguments.pop("api_key")
+        if api_key is not None and not self._has_warned:
+            self._has_warned = True
+            warn_of_old_name("track.api_key", "track.write_key")
+        arguments["write_key"] = choose_key(arguments["write_key"], api_key)
+        if self._client is None:
+            return Client(**arguments)
+        self._client.configure(Settings(**arguments))
+        return self._client

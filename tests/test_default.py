@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import interakt_track as track
+import track as other_name
 from interakt_track import SettingsError
-from interakt_track._default import DefaultClient
+from interakt_track._default import MODULE_SETTINGS, DefaultClient
 from interakt_track.sandbox import Sandbox
 
 
@@ -84,3 +93,145 @@ def test_without_strict_a_wrong_setting_is_a_falsy_receipt(
     assert track.stats().delivered == 1
     track.shutdown()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def is_queued() -> bool:
+    """Tell by a call whether `enabled` is True; nothing is sent, for the queue is never released."""
+    return track.event("u1", "e").status == "queued"
+
+
+@contextmanager
+def assigned(module: ModuleType, value: object) -> Iterator[None]:
+    before = track.enabled
+    module.enabled = value
+    yield
+    module.enabled = before
+
+
+@contextmanager
+def monkeypatched(module: ModuleType, value: object) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "enabled", value)
+        yield
+
+
+@contextmanager
+def deleted_and_assigned(module: ModuleType, value: object) -> Iterator[None]:
+    before = track.enabled
+    del module.enabled
+    with pytest.raises(SettingsError, match="enabled was deleted"):
+        is_queued()
+    module.enabled = value
+    yield
+    module.enabled = before
+
+
+WAYS: list[Callable[[ModuleType, object], AbstractContextManager[object]]] = [
+    assigned,
+    deleted_and_assigned,
+    monkeypatched,
+    lambda module, value: mock.patch.object(module, "enabled", value),
+    lambda module, value: mock.patch("track.enabled", value),
+    lambda module, value: mock.patch("interakt_track.enabled", value),
+    lambda module, value: mock.patch.multiple(module, enabled=value),
+]
+
+
+@pytest.mark.parametrize("module", [track, other_name], ids=["interakt_track", "track"])
+@pytest.mark.parametrize("way", WAYS, ids=range(len(WAYS)))
+def test_each_way_of_assigning_is_seen_by_the_next_call(
+    setting: Assign, module: ModuleType, way: Callable[[ModuleType, object], AbstractContextManager[object]]
+) -> None:
+    setting("flush_interval", 60)
+    queued = [is_queued()]
+
+    with way(module, False):
+        queued.append(is_queued())
+        with way(module, True):
+            queued.append(is_queued())
+        queued.append(is_queued())
+    queued.append(is_queued())
+
+    assert queued == [True, False, True, False, True]
+
+
+def test_a_wrong_setting_is_told_by_every_call_until_it_is_right(setting: Assign) -> None:
+    setting("flush_interval", 60)
+    with mock.patch.object(track, "timeout", -1):
+        for _ in range(2):
+            with pytest.raises(SettingsError, match="timeout must be"):
+                is_queued()
+
+    assert is_queued()
+
+
+def test_what_goes_around_the_module_is_seen_with_the_next_assignment(setting: Assign) -> None:
+    setting("flush_interval", 60)
+    is_queued()
+    with mock.patch.dict(vars(track), enabled=False):
+        seen_at_once = not is_queued()
+        setting("batch_size", 50)
+
+        assert not is_queued()
+    assert not seen_at_once, "it is now: say so in the README"
+
+
+def test_what_another_thread_assigns_while_the_settings_are_read_is_seen_by_the_next_call() -> None:
+    values = dict(zip(MODULE_SETTINGS, track._module_client._read(), strict=True))
+    assigned_meanwhile = iter([{"timeout": 3}, {"timeout": 4}])
+
+    def read() -> tuple[object, ...]:
+        just_read = tuple(values.values())
+        for change in islice(assigned_meanwhile, 1):
+            values.update(change)
+            client.note_change()
+        return just_read
+
+    client = DefaultClient(read, lambda: True)
+
+    assert [client.get().settings.timeout for _ in range(4)] == [10, 3, 4, 4]
+
+
+def test_a_change_is_told_when_the_value_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    client = mock.Mock(note_change=lambda: told.append(track.timeout))
+    monkeypatch.setitem(vars(track), "_module_client", client)
+
+    with mock.patch("track.timeout", 3):
+        pass
+
+    assert told == [3, 10]
+
+
+@pytest.mark.parametrize("names", ["track, interakt_track", "interakt_track, track"])
+def test_assignments_are_seen_whatever_is_imported_first_and_after_a_reload(names: str, sandbox: Sandbox) -> None:
+    program = f"""
+import importlib, {names}
+def is_queued(): return track.event("u1", "e").status == "queued"
+queued = []
+for _ in range(2):
+    for module in ({names}):
+        module.write_key, module.host = "test-key", "{sandbox.url}"
+        queued.append(is_queued())
+        module.enabled = False
+        queued.append(is_queued())
+        module.enabled = True
+    importlib.reload(module)
+print(queued == [True, False] * 4)
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_the_module_is_one_for_those_that_look_at_modules() -> None:
+    assert isinstance(track, ModuleType)
+    assert pickle.loads(pickle.dumps(track)) is track
+    assert "enabled" in dir(track)
+    assert vars(track)["enabled"] is track.enabled
+    assert importlib.import_module("track") is track
+    with pytest.raises(AttributeError, match="enabeld"):
+        track.enabeld  # noqa: B018 - that it raises is what is tested
+    with pytest.raises(AttributeError):
+        del track.enabeld
