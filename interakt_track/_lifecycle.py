@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import mmap
 import os
 import sys
 import threading
@@ -31,10 +32,36 @@ if TYPE_CHECKING:
             """Send what can be sent in the client's `shutdown_timeout` from `started`, and report the rest."""
 
 
+_WIPE_ON_FORK = 18  # Linux' MADV_WIPEONFORK, which `mmap` has no name for
+
+
+def _mark_of_process() -> mmap.mmap | None:
+    """Return memory whose first byte is 1 here and 0 in a forked child, whoever forked it; None where there is none.
+
+    A look at it takes a tenth of the time in which the system tells the process id.
+    """
+    if sys.platform == "linux":
+        page = mmap.mmap(-1, 1, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        # Before Linux 4.14 it cannot be had; an emulator that agrees to any advice does nothing.
+        if _agrees(page, _WIPE_ON_FORK) and not _agrees(page, -1):
+            page[0] = 1
+            return page
+    return None
+
+
+def _agrees(page: mmap.mmap, advice: int) -> bool:
+    try:
+        page.madvise(advice)
+    except OSError:
+        return False
+    return True
+
+
 _living: WeakSet[Lives] = WeakSet()
 _held: set[Lives] = set()
 _forking: WeakSet[Forks] = WeakSet()
 _pid = os.getpid()
+_mark = _mark_of_process()
 _is_leaving = not threading.main_thread().is_alive()  # imported by an exit handler: the one below would never run
 _watched: dict[str, int] = {}
 
@@ -86,18 +113,20 @@ def is_leaving() -> bool:
 
 def needs_care() -> bool:
     """Tell whether a call cannot leave its message to threads as usual: the process exits, or was forked unnoticed."""
-    return _is_leaving or os.getpid() != _pid
+    return _is_leaving or (os.getpid() != _pid if _mark is None else not _mark[0])
 
 
 def is_forked() -> bool:
     """Tell whether this is a child that no fork hook has told so: a C-level fork, as uWSGI's, runs none."""
-    return os.getpid() != _pid
+    return os.getpid() != _pid if _mark is None else not _mark[0]
 
 
 def start_anew_after_fork() -> None:
     """Make this process's clients its own; called by the fork hook, or by the first call that finds itself forked."""
     global _pid  # noqa: PLW0603 - this module owns it
     _pid = os.getpid()
+    if _mark is not None:
+        _mark[0] = 1
     ACCOUNTS.forget()
     for holder in list(_forking):
         holder.start_anew()

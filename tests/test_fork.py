@@ -100,6 +100,46 @@ wait_for(in_child(send_and_flush, {fork}))
     assert arrived == {"parent": 9, "child": 5}
 
 
+def test_a_fork_in_c_is_noticed_in_the_child_of_a_child(sandbox: Sandbox) -> None:
+    arrived = run(
+        SEND_AND_FLUSH
+        + """
+fork = ctypes.CDLL(None).fork
+def send_and_fork():
+    send_and_flush()
+    wait_for(in_child(send_and_flush, fork))
+track.flush_interval = 60
+track.event(user_id="u", event="parent")
+wait_for(in_child(send_and_fork, fork))
+""",
+        sandbox,
+    )
+
+    assert arrived == {"parent": 1, "child": 10}
+
+
+@pytest.mark.parametrize("madvise", ["pass", "raise OSError"], ids=["an emulator", "an old kernel"])
+def test_a_fork_in_c_is_noticed_where_the_system_wipes_no_memory(sandbox: Sandbox, madvise: str) -> None:
+    arrived = run(
+        SEND_AND_FLUSH
+        + f"""
+import mmap
+from interakt_track import _lifecycle
+class Page(mmap.mmap):
+    def madvise(self, advice): {madvise}
+mmap.mmap = Page
+_lifecycle._mark = _lifecycle._mark_of_process()
+assert _lifecycle._mark is None
+track.flush_interval = 60
+track.event(user_id="u", event="parent")
+wait_for(in_child(send_and_flush, ctypes.CDLL(None).fork))
+""",
+        sandbox,
+    )
+
+    assert arrived == {"parent": 1, "child": 5}
+
+
 def test_a_fork_before_use_as_gunicorn_does_with_preload(sandbox: Sandbox) -> None:
     arrived = run(SEND_AND_FLUSH + "for pid in [in_child(send_and_flush) for _ in range(3)]: wait_for(pid)", sandbox)
 
