@@ -74,12 +74,12 @@ def profile_call(number: int, *, phone: bool) -> None:
         bare_call = _microseconds(lambda: call(lambda *arguments: None), number)
         steps: list[tuple[str, float, Callable[[], object]]] = [
             ("track.event(…)", bare_call, lambda: call(track.event)),
-            ("  settings compared", bare, module_client.get),
+            ("  the client, as set", bare, module_client.get),
             ("  Client.event(…)", bare_call, lambda: call(client.event)),
             ("    event_message(…)", bare_call, new_message),
             ("      phone number", bare, lambda: messages.parse_phone_arguments(message.phone_number, None, "+91")),
             ("      snapshot(traits)", bare, lambda: messages.snapshot(TRAITS, None)),
-            ("    is_forked()", bare, lifecycle.is_forked),
+            ("    needs_care()", bare, lifecycle.needs_care),
             ("    queue.put(message)", bare, lambda: queue.put(next(some_messages))),
             ("    Receipt(…)", bare, lambda: receipt.Receipt(message, queue)),
         ]

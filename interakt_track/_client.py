@@ -115,7 +115,7 @@ class Client:
             SettingsError: The write key is missing.
             DeliveryError: With `sync_mode`, the message was not delivered.
         """
-        problems: list[InvalidMessageError] | None = None if self._settings.strict else []
+        problems: list[InvalidMessageError] | None = None if self._is_strict else []
         try:
             message = user_message(
                 user_id,
@@ -126,9 +126,9 @@ class Client:
                 created_at,
                 add_to_sales_cycle,
                 priority,
-                default_country_code=self._settings.default_country_code,
-                account=self._account,
-                problems=problems,
+                self._default_country_code,
+                self._account,
+                problems,
             )
         except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
             return self._refuse_invalid(error)
@@ -165,7 +165,7 @@ class Client:
             SettingsError: The write key is missing.
             DeliveryError: With `sync_mode`, the message was not delivered.
         """
-        problems: list[InvalidMessageError] | None = None if self._settings.strict else []
+        problems: list[InvalidMessageError] | None = None if self._is_strict else []
         try:
             message = event_message(
                 user_id,
@@ -175,9 +175,9 @@ class Client:
                 phone_number,
                 created_at,
                 priority,
-                default_country_code=self._settings.default_country_code,
-                account=self._account,
-                problems=problems,
+                self._default_country_code,
+                self._account,
+                problems,
             )
         except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
             return self._refuse_invalid(error)
@@ -250,6 +250,9 @@ class Client:
 
     def _apply(self) -> None:
         settings = self._settings
+        # What each call looks at; the rest waits in `_settings` for the calls that ask for more.
+        self._is_strict = settings.strict
+        self._default_country_code = settings.default_country_code
         write_key = settings.write_key or key_of_environment()
         self._account: Account | None = None if write_key is None else ACCOUNTS.get(settings.host, write_key)
         self._is_plain = (

@@ -152,12 +152,11 @@ def user_message(
     created_at: object,
     add_to_sales_cycle: object,
     priority: object,
-    *,
     default_country_code: str,
     account: Account | None,
     problems: Problems,
 ) -> Message:
-    """Return the message of an `identify` call.
+    """Return the message of an `identify` call, which passes all by position: names would cost it time.
 
     Args:
         default_country_code: `"+91"` form, for a phone number that does not bring its own.
@@ -192,7 +191,6 @@ def event_message(
     phone_number: object,
     created_at: object,
     priority: object,
-    *,
     default_country_code: str,
     account: Account | None,
     problems: Problems,
