@@ -216,8 +216,10 @@ class Lane:
         is_only_tail = (message.user_id is None or user_tail is tail) and (
             message.phone_number is None or phone_tail is tail
         )
-        if not is_only_tail or tail.state not in (BLOCKED, READY) or tail.attempts or tail.epoch is not epoch:
+        if not is_only_tail or tail.state not in (BLOCKED, READY) or tail.epoch is not epoch:
             return False
+        if tail.attempts or tail.is_apart:
+            return False  # taken apart, it is sent one by one: what melts in would go with the first, before the others
         if RAISE in (tail.current.told_by, message.told_by):
             return False  # whoever waits in sync mode waits for a request of its own
         merged = merge(tail.current, message)

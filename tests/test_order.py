@@ -121,6 +121,16 @@ def test_an_identify_that_was_attempted_takes_no_more_in() -> None:
     assert lane.link(an_identify("u1", b=1), unit.epoch, 0.0) is not None
 
 
+def test_an_identify_that_was_taken_apart_takes_no_more_in() -> None:
+    lane, (unit, _) = link_all(an_identify("u1", a=1), an_identify("u1", b=1))
+    assert unit is not None
+    lane.pop(0.0)
+    unit.is_apart = True
+    lane.resume(unit)
+
+    assert lane.link(an_identify("u1", c=1), unit.epoch, 0.0) is not None
+
+
 def test_a_message_somebody_waits_for_has_a_request_of_its_own() -> None:
     waited_for = an_identify("u1", b=1)
     waited_for.told_by = RAISE
