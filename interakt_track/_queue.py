@@ -65,7 +65,7 @@ class Queue:
         self._takers = Takers(self._lock, self.inbox)
         self.waiters = Waiters(self._lock, clock)
         self.room = Waiters(self._lock, clock)
-        self._dismissals = 0
+        self._is_dismissed = False
         self._ledger = Ledger()
 
     # Called by those who queue.
@@ -103,7 +103,6 @@ class Queue:
             None when it is time to leave: nothing to do for a while, dismissed, as the arguments say, or inherited.
         """
         helps_out = until is not None
-        dismissals = self._dismissals
         idle_since = self._clock()
         while True:
             with self._lock:
@@ -115,7 +114,7 @@ class Queue:
                     is_idle = wait == INFINITY
                     if not is_idle:
                         idle_since = now
-                    elif not helps_out and (dismissals != self._dismissals or now - idle_since >= LINGER):
+                    elif not helps_out and (self._is_dismissed or now - idle_since >= LINGER):
                         self._takers.set_wake_at()
                         return None
                     seconds = min(wait, deadline - now, LINGER)
@@ -236,9 +235,9 @@ class Queue:
             self.room.tell()
 
     def dismiss(self) -> None:
-        """Let the threads that have nothing to do leave now."""
+        """Let the threads leave that have nothing to do, or nothing more after what they are at."""
         with self._lock:
-            self._dismissals += 1
+            self._is_dismissed = True
             self._takers.wake_all()
 
     # Called by those who wait.
@@ -325,6 +324,7 @@ class Queue:
         if item.outcome is not None:
             self._ledger.pass_over(None)
             return 0
+        self._is_dismissed = False
         lane = self._lanes.get(item.account)
         if lane is None:
             lane = self._lanes[item.account] = Lane(item.account)

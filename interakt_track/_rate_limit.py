@@ -71,7 +71,7 @@ class Pacer:
             self._sending_since = now
         self._last_start = now
         pace = self._pace(now)
-        while len(self._starts) > MAX_REMEMBERED or self._starts[0] <= now - WINDOW:
+        while len(self._starts) > max(MAX_REMEMBERED, self.limit or 0) or self._starts[0] <= now - WINDOW:
             self._starts.popleft()
         if pace is not None:
             self._next_even_start = max(self._next_even_start, now) + max(WINDOW / pace, self._stretched(now))

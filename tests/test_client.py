@@ -23,7 +23,8 @@ NewClient = Callable[..., Client]
 Reports = list[tuple[TrackError, dict[str, Any]]]
 
 
-def test_a_call_arrives_over_real_http(client: Client, sandbox: Sandbox) -> None:
+def test_a_call_arrives_over_real_http(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(flush_interval=60)
     receipt = client.identify("u1", "+91", "98765 43210", {"name": "Asha"}, tags=["new"], add_to_sales_cycle=True)
     client.event("u1", "Product Added", {"price": 1499})
 

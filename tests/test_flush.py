@@ -106,6 +106,25 @@ def test_after_shutdown_the_threads_end(new_client: NewClient) -> None:
         assert not thread.is_alive()
 
 
+def test_a_thread_that_sends_during_shutdown_ends_after_its_answer(
+    new_client: NewClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interakt_track._queue.LINGER", 60.0)
+    before = set(threading.enumerate())
+    sandbox.faults = "latency=300ms"
+    client = new_client()
+    client.event("u1", "e")
+    sandbox.wait_for_requests(1)
+    ours = {thread for thread in set(threading.enumerate()) - before if "worker" in thread.name}
+
+    client.shutdown(0)
+
+    assert ours
+    for thread in ours:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
 def test_shutdown_reports_what_could_not_be_sent(
     new_client: NewClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -63,6 +63,14 @@ def test_no_window_holds_more_than_the_ration_whatever_comes_when(limit: int, ga
     assert busiest(starts, WINDOW - 1e-3) <= limit
 
 
+def test_a_limit_above_what_is_remembered_holds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interakt_track._rate_limit.MAX_REMEMBERED", 10)
+
+    starts = send_for(Pacer(50), 200)
+
+    assert busiest(starts) <= 50
+
+
 def send_slowly(pacer: Pacer, gaps: list[float], *, start: float) -> float:
     """Start requests after these gaps, as soon as they may; return when the last one started."""
     now = start
