@@ -91,12 +91,6 @@ def watch_exit() -> None:
     signals = sys.modules.get("celery.signals")
     if signals is not None:
         signals.worker_process_shutdown.connect(_leave_pool, weak=False, dispatch_uid="interakt-track")
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("socket"):
-        # It looks up names in real threads, and Python 3.12 starts none at exit: one has to be there.
-        pool = sys.modules["gevent"].get_hub().threadpool
-        if not pool.size:
-            pool.spawn(int)
     for package in ("multiprocessing", "billiard"):
         process, util = sys.modules.get(f"{package}.process"), sys.modules.get(f"{package}.util")
         if process is None or util is None or _watched.get(package) == os.getpid():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 
+from ._gevent import as_greenlet
 from ._lifecycle import register_fork
 from ._logs import Quiet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 
 class Own:
@@ -29,24 +28,8 @@ class Own:
         self.depths: dict[int, int] = {}
 
 
-class Greenlets:
-    """The greenlets that gevent runs our threads as. Unlike threads they are there in a forked child, too."""
-
-    def __init__(self) -> None:
-        self.running: set[Any] = set()
-
-    def start_anew(self) -> None:
-        """End them in the child, or they would send the parent's messages again and read its answers."""
-        running, self.running = self.running, set()
-        if running:
-            for greenlet in running - {sys.modules["gevent"].getcurrent()}:
-                greenlet.kill(block=False)
-
-
 _own = Own()
 register_fork(_own)
-_greenlets = Greenlets()
-register_fork(_greenlets)
 _quiet = Quiet()
 register_fork(_quiet)
 
@@ -87,17 +70,5 @@ class as_own_thread:  # noqa: N801 - used as a verb in a with statement
 
 
 def _run_as_own(run: Callable[[], None]) -> None:
-    monkey = sys.modules.get("gevent.monkey")
-    greenlet = sys.modules["gevent"].getcurrent() if monkey and monkey.is_module_patched("threading") else None
-    with as_own_thread():
-        if greenlet is not None:
-            _greenlets.running.add(greenlet)
-        try:
-            run()
-        except BaseException:
-            if greenlet is None or greenlet in _greenlets.running:
-                raise
-            # A copy in a forked child, and ended there. `threading` has forgotten it, which it would complain of.
-            threading.current_thread()  # registers it again
-        finally:
-            _greenlets.running.discard(greenlet)
+    with as_own_thread(), as_greenlet():
+        run()

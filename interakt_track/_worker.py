@@ -16,6 +16,7 @@ from ._errors import (
     RejectedError,
     mask_personal_data,
 )
+from ._gevent import have_resolver
 from ._locks import IMPORT_LOCK
 from ._logs import Quiet, is_debugging, log_debug
 from ._messages import RAISE, REPORT, USER, masked_identity
@@ -90,6 +91,7 @@ class Workers:
             name = f"worker-{self._started}"
         if name == "worker-1":
             _lifecycle.watch_exit()
+            have_resolver()
             with IMPORT_LOCK:
                 pass  # what it has to load and to register is done here, and not in a thread while this one forks
         self._reporter.prepare()
