@@ -60,8 +60,6 @@ class BoundedStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not buffer:
-            return  # the end of a body: all is out, and a reset that has come by now is the next read's to tell
         bounds = _bounds()
         buffer = bounds.hold_back(buffer)
         if not buffer:
@@ -145,8 +143,6 @@ class AsyncBoundedStream(httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not buffer:
-            return  # as above
         bounds = _bounds()
         buffer = bounds.hold_back(buffer)
         if not buffer:
