@@ -12,7 +12,6 @@ from math import isfinite
 
 from ._conversion import MAX_DEPTH, plain_traits
 from ._errors import InvalidMessageError
-from ._values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 _MARSHAL_VERSION = 2  # from 3 on it looks for objects that occur twice, which takes longer
 _PLAIN_INT = 2**63  # beyond it an int is rare, and may have more digits than can be sent
 _MAX_PLAIN_MEMBERS = 1000  # of a container inside the traits
+_SURROGATE = 0xED  # its UTF-8, as `marshal` writes it, begins with this, and goes on with 0xA0 to 0xBF
 _MAX_PLAIN_BYTES = 100_000  # JSON text has at most six times as many; what is longer is counted byte by byte
 
 
@@ -45,7 +45,7 @@ def snapshot(traits: object, problems: list[InvalidMessageError] | None = None) 
             plain = _plain_copy(traits, [])
             if plain is not None:
                 data = dumps(plain, _MARSHAL_VERSION)
-                if len(data) <= _MAX_PLAIN_BYTES:
+                if len(data) <= _MAX_PLAIN_BYTES and not (_SURROGATE in data and _may_hold_surrogates(data)):
                     return data
         return pack(plain_traits(traits, problems))
     except RecursionError:
@@ -66,10 +66,16 @@ def unpack(data: bytes) -> dict[str, Any]:
 _NO_TRAITS = pack({})
 
 
+def _may_hold_surrogates(data: bytes) -> bool:
+    """Tell whether half a pair of surrogates is in a text of a snapshot, or a number that looks like one."""
+    return any(b"\xa0" <= rest[:1] <= b"\xbf" for rest in data.split(bytes([_SURROGATE]))[1:])
+
+
 def _plain_copy(container: Any, inner: list[object]) -> dict[object, object] | list[object] | None:
     """Return a copy that no other thread knows, at every depth; None when something has to be converted or told.
 
-    What is checked and what is kept have to be the same, whatever the application's threads do meanwhile.
+    What is checked and what is kept have to be the same, whatever the application's threads do meanwhile. Text is
+    not looked at here: `_may_hold_surrogates` sees all of it at once.
 
     Args:
         container: An exact dict or list.
@@ -77,15 +83,12 @@ def _plain_copy(container: Any, inner: list[object]) -> dict[object, object] | l
     """
     copied = container.copy()
     for key, value in copied.items() if type(copied) is dict else enumerate(copied):
-        if type(key) is str:
-            if not key.isascii() and not is_encodable(key):
-                return None
-        elif type(copied) is dict:
+        if type(key) is not str and type(copied) is dict:
             return None
         kind = type(value)
         if kind is str:
-            is_plain = value.isascii() or is_encodable(value)
-        elif kind is float:
+            continue
+        if kind is float:
             is_plain = isfinite(value)
         elif kind is int:
             is_plain = -_PLAIN_INT < value < _PLAIN_INT

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -391,6 +392,22 @@ def test_nesting_deeper_than_the_stack_left_is_an_error() -> None:
     ids=count(),
 )
 def test_large_and_small_trees_are_sent_as_they_are(value: object) -> None:
+    assert value == sent(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "하나 \ud7ff\ue000",
+        "x" * 0xED,
+        float.fromhex("0x1.7a0ed00000000p+10"),
+        struct.unpack("<d", b"\xed\xa0\xed\xbf\xed\xa0\x97\x40")[0],
+        0xBFED,
+    ],
+    ids=count(),
+)
+def test_what_looks_like_a_lone_surrogate_in_a_snapshot_is_sent_as_it_is(value: object) -> None:
+    assert b"\xed" in snapshot({"x": value})
     assert value == sent(value)
 
 
