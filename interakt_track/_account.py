@@ -108,9 +108,8 @@ class Accounts:
         """Return the account, the same object for the same host and key."""
         with self._lock:
             account = self._known.get((host, write_key))
-            if account is None:
-                account = self._known[host, write_key] = Account(host, write_key)
-            return account
+            # One step: a signal handler's call in between may have made and used one.
+            return account or self._known.setdefault((host, write_key), Account(host, write_key))
 
     def forget(self) -> None:
         """Start anew, in a forked child: the locks may be held by threads that do not exist there."""

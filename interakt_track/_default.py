@@ -41,6 +41,7 @@ class DefaultClient:
         self._followed_change: object = None
         self._values: tuple[object, ...] = ()
         self._client: Client | None = None
+        self._made: dict[str, Client] = {}
         self._has_warned = False
 
     def start_anew(self) -> None:
@@ -73,7 +74,7 @@ class DefaultClient:
         except SettingsError as error:
             self.refuse(error)
             with self._lock:
-                self._client = self._client or Client()
+                self._client = self._client or self._keep(Client())
                 return self._client
 
     def refuse(self, error: SettingsError) -> Receipt:
@@ -105,6 +106,16 @@ class DefaultClient:
             warn_of_old_name("track.api_key", "track.write_key")
         arguments["write_key"] = choose_key(arguments["write_key"], api_key)
         if self._client is None:
-            return Client(**arguments)
-        self._client.configure(Settings(**arguments))
-        return self._client
+            made = Client(**arguments)
+            if self._keep(made) is made:
+                return made
+        client = self._client or self._made["client"]
+        client.configure(Settings(**arguments))
+        return client
+
+    def _keep(self, made: Client) -> Client:
+        """Return the client to keep: while this one was made, a signal handler's call may have made and used one.
+
+        That is one step of the interpreter's, and no lock helps: the handler runs in the thread that has it.
+        """
+        return self._made.setdefault("client", made)

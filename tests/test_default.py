@@ -50,6 +50,27 @@ def test_the_functions_send(setting: Assign, sandbox: Sandbox) -> None:
     assert track.stats().delivered == 2
 
 
+def test_a_signal_handler_that_tracks_during_the_first_call_shares_its_client(
+    setting: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module_client = track._module_client
+    of_handler: list[track.Client] = []
+
+    class Interrupted(track.Client):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            if not of_handler:
+                of_handler.append(self)  # the handler's own call is not interrupted
+                of_handler[0] = module_client.get()
+
+    monkeypatch.setattr("interakt_track._default.Client", Interrupted)
+
+    client = module_client.get()
+
+    assert of_handler == [client]
+    assert module_client.get() is client
+
+
 def test_a_changed_setting_takes_effect_on_the_next_call(setting: Assign, sandbox: Sandbox) -> None:
     track.event("u1", "first")
     setting("default_country_code", "+1")

@@ -317,9 +317,9 @@ def test_an_unchanged_body_makes_the_same_message(message: Message) -> None:
     again = message_from_body(message, body_of(message))
 
     assert again is not message
-    assert [getattr(message, name) for name in Message.__slots__] == [
-        getattr(again, name) for name in Message.__slots__
-    ]
+    names = [*Message.__slots__, "traits"]
+    names.remove("snapshot")  # its bytes may differ where their meaning does not
+    assert [getattr(message, name) for name in names] == [getattr(again, name) for name in names]
 
 
 def test_a_changed_body_is_checked_as_a_call_is() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from interakt_track import Client
-from interakt_track._account import Account
+from interakt_track._account import Account, Accounts
 from interakt_track.sandbox import Sandbox
 
 NewClient = Callable[..., Client]
@@ -136,3 +138,21 @@ def test_a_client_that_is_gone_limits_nothing() -> None:
     account.share(kept)
 
     assert start_all(account, 0.0) == 1000
+
+
+def test_a_signal_handler_that_tracks_while_an_account_is_made_shares_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = Accounts()
+    of_handler: list[Account] = []
+
+    class Interrupted(Account):
+        def __init__(self, host: str, write_key: str) -> None:
+            super().__init__(host, write_key)
+            if not of_handler:
+                of_handler.append(self)  # the handler's own call is not interrupted
+                of_handler[0] = accounts.get(host, write_key)
+
+    monkeypatch.setattr("interakt_track._account.Account", Interrupted)
+
+    account = accounts.get("http://localhost", "key")
+
+    assert of_handler == [account]
