@@ -162,7 +162,7 @@ on_ambiguous: OnAmbiguous = "retry"
 """Whether an event is sent again that the API may have received: `"retry"` or `"give_up"`."""
 
 _read_settings = itemgetter(*MODULE_SETTINGS)
-_module_client = DefaultClient(lambda: _read_settings(globals()), lambda: strict is not False)
+_module_client = DefaultClient(lambda: _read_settings(globals()), lambda: globals().get("strict") is not False)
 
 
 class _Settings(ModuleType):

@@ -9,19 +9,19 @@ from ._rate_limit import Pacer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
     from ._errors import AuthenticationError
-    from ._settings import Settings
-
-    class Shares(Protocol):
-        """Who sends under an account."""
-
-        settings: Settings
-
 
 PROBE_INTERVAL = 60.0  # seconds; a key is mended by a person, so more often would only be more refusals
 MAX_WAIT_FOR_OTHERS = 0.25  # seconds; another client of the account may end a request without this one being told
+
+
+class Share:
+    """What one client asks of an account; it counts as long as somebody holds it."""
+
+    __slots__ = ("__weakref__", "rate_limit")
+
+    def __init__(self) -> None:
+        self.rate_limit: int | None = None
 
 
 class Account:
@@ -31,14 +31,25 @@ class Account:
     is a refusal of the key: until the API takes it again nothing is sent but a probe a minute.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_next_probe", "_pacer", "_refusal", "_sharers", "host", "write_key")
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "_next_probe",
+        "_pacer",
+        "_refusal",
+        "_share_count",
+        "_shares",
+        "host",
+        "write_key",
+    )
 
     def __init__(self, host: str, write_key: str) -> None:
         self.host = host
         self.write_key = write_key
         self._lock = threading.RLock()  # guards all below
         self._pacer = Pacer()
-        self._sharers: WeakSet[Shares] = WeakSet()
+        self._shares: WeakSet[Share] = WeakSet()
+        self._share_count = 0
         self._refusal: AuthenticationError | None = None
         self._next_probe = 0.0
 
@@ -48,6 +59,8 @@ class Account:
     def admit(self, now: float) -> float:
         """Take one place in the ration and return 0, or return the seconds to wait before asking again."""
         with self._lock:
+            if len(self._shares) != self._share_count:
+                self._follow_shares()
             delay = self._pacer.delay(now)
             if delay > 0.0:
                 return min(delay, MAX_WAIT_FOR_OTHERS) if delay == float("inf") else delay
@@ -90,12 +103,22 @@ class Account:
         with self._lock:
             return self._pacer.refuse(now, started, retry_after, jitter)
 
-    def share(self, sharer: Shares) -> None:
-        """Let one more send under this account, or look at its settings again; the lowest `rate_limit` of all holds."""
+    def ask(self, share: Share, rate_limit: int | None) -> None:
+        """Set what a client asks; of all clients' limits the lowest holds.
+
+        Args:
+            share: The client's; a new one, or that of an earlier call.
+            rate_limit: Requests a minute; None asks nothing.
+        """
         with self._lock:
-            self._sharers.add(sharer)
-            limits = [each.settings.rate_limit for each in self._sharers]
-            self._pacer.limit = min((limit for limit in limits if limit is not None), default=None)
+            share.rate_limit = rate_limit
+            self._shares.add(share)
+            self._follow_shares()
+
+    def _follow_shares(self) -> None:
+        limits = [share.rate_limit for share in self._shares]
+        self._share_count = len(limits)
+        self._pacer.change_limit(min((limit for limit in limits if limit is not None), default=None))
 
 
 class Accounts:

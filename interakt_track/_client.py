@@ -12,7 +12,7 @@ from ._engine import Engine
 from ._errors import InvalidMessageError, QueueFullError, SettingsError
 from ._lifecycle import needs_care
 from ._locks import IMPORT_LOCK
-from ._logs import DEBUG_OUTPUT, Quiet
+from ._logs import DEBUG_OUTPUT
 from ._messages import LOG, event_message, user_message
 from ._receipt import Outcome, Receipt
 from ._requests import message_from_body, wire
@@ -104,7 +104,7 @@ class Client:
             created_at: When the customer came to be; a naive `datetime` is local time, text is ISO 8601.
             add_to_sales_cycle: Whether the customer enters the sales cycle.
             priority: `"high"`, `"normal"` or `"low"`: who goes first among the people whose turn it is. What a
-                person's high message has to wait for goes first with it; low ones are served within a minute.
+                person's high message has to wait for goes first with it; a lower one gets a turn after 20 s.
 
         Returns:
             A receipt, true when the message was accepted.
@@ -241,9 +241,9 @@ class Client:
 
     def _start(self) -> None:
         self._lock = threading.RLock()  # guards _settings and _refused
-        self._quiet = Quiet()
         self._refused: Counter[str] = Counter()
         self._engine = Engine(self._settings)
+        self._quiet = self._engine.quiet
         self._queue = self._engine.queue
         self._reporter = self._engine.reporter
         self._apply()
@@ -260,7 +260,7 @@ class Client:
         )
         self._engine.follow(settings)
         if self._account is not None:
-            self._account.share(self._engine)
+            self._engine.ask(self._account)
         DEBUG_OUTPUT.show(self, is_wanted=settings.debug)
         if travels_in_clear(settings.host):
             self._quiet.warn("clear", "host is http://, so the write key travels in clear; use https://")

@@ -10,7 +10,7 @@ from ._errors import SettingsError
 from ._logs import Quiet
 from ._published import choose_key, warn_of_old_name
 from ._receipt import Outcome, Receipt
-from ._settings import SETTING_NAMES, Settings
+from ._settings import DEFAULT_HOST, SETTING_NAMES, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ class DefaultClient:
         _lifecycle.register_fork(self)
         self._last_change = object()
         self._followed_change: object = None
-        self._values: tuple[object, ...] = ()
         self._client: Client | None = None
         self._made: dict[str, Client] = {}
         self._has_warned = False
@@ -74,7 +73,8 @@ class DefaultClient:
         except SettingsError as error:
             self.refuse(error)
             with self._lock:
-                self._client = self._client or self._keep(Client())
+                # What the environment says may be what is wrong, and nothing is queued under these.
+                self._client = self._client or self._keep(Client(host=DEFAULT_HOST, write_key="none"))
                 return self._client
 
     def refuse(self, error: SettingsError) -> Receipt:
@@ -91,9 +91,7 @@ class DefaultClient:
                 values = self._read()
             except KeyError as error:
                 raise SettingsError(f"{error.args[0]} was deleted; assign it a value") from None
-            if self._client is None or values != self._values:
-                self._client = self._configured(values)
-                self._values = values
+            self._client = self._configured(values)
             self._followed_change = change
             return self._client
 

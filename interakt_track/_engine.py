@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from . import _lifecycle
+from ._account import Share
 from ._errors import DeliveryError, ExpiredError, ShutdownError, UnreachableError
 from ._logs import Quiet
 from ._messages import LOG, RAISE
@@ -20,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._account import Account
     from ._messages import Message
     from ._settings import Settings
 
@@ -33,6 +35,7 @@ class Engine:
 
     Attributes:
         settings: The client's settings of this moment.
+        quiet: What the client and all that belongs to it tell the log through.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -42,9 +45,10 @@ class Engine:
             flush_interval=settings.flush_interval,
             summon=self._summon,
         )
-        self.reporter = Reporter(lambda: not self.queue.is_inherited and not self.queue.is_settled())
-        self._workers = Workers(self.queue, self.reporter, settings=settings, new_sender=Sender)
-        self._quiet = Quiet()
+        self.quiet = Quiet()
+        self.reporter = Reporter(lambda: not self.queue.is_inherited and not self.queue.is_settled(), self.quiet)
+        self._workers = Workers(self.queue, self.reporter, self.quiet, settings=settings, new_sender=Sender)
+        self._shares: dict[Account, Share] = {}
         self.follow(settings)
         _lifecycle.register(self)
 
@@ -56,6 +60,10 @@ class Engine:
         self.reporter.on_error = settings.on_error
         self._workers.settings = settings
         self.settings = settings
+
+    def ask(self, account: Account) -> None:
+        """Hold an account to the settings' `rate_limit`, for as long as messages may wait that were called under it."""
+        account.ask(self._shares.setdefault(account, Share()), self.settings.rate_limit)
 
     def hasten(self) -> None:
         """Release what waits, at exit."""
@@ -130,7 +138,7 @@ class Engine:
             self.reporter.drain(deadline + REPORTING_TIME)
             self._abandon(timeout)  # what on_error queued meanwhile
             self.queue.dismiss()
-            self.reporter.tell_rest()
+            self.quiet.tell_rest(is_last=_lifecycle.is_leaving())
 
     def _summon(self) -> None:
         if not self._workers.start_one():
@@ -173,7 +181,7 @@ class Engine:
         )
         if lost:
             messages = "1 message" if lost == 1 else f"{lost} messages"
-            self._quiet.warn("shutdown", f"{messages} could not be delivered within {timeout:g} s of leaving")
+            self.quiet.warn("shutdown", f"{messages} could not be delivered within {timeout:g} s of leaving")
 
 
 def _batch_size(settings: Settings) -> int:

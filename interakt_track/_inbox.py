@@ -12,6 +12,7 @@ from ._ledger import Mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._account import Account
     from ._messages import Message
 
 NORMAL = 1  # the priority that needs no look ahead
@@ -25,6 +26,7 @@ class Inbox:
         items: Messages in the order of their calls, and the marks of flushes between them.
         batch_size: So many are released without waiting any longer.
         flush_interval: Seconds the oldest waits before all that is there is released.
+        account: Of the message that was appended last.
     """
 
     def __init__(self, *, batch_size: int, flush_interval: float) -> None:
@@ -34,6 +36,8 @@ class Inbox:
         self._released = 0
         self._marks = 0
         self._uneven = 0
+        self._has_other_accounts = False
+        self.account: Account | None = None
 
     def count(self) -> int:
         """Return how many messages are here."""
@@ -46,13 +50,21 @@ class Inbox:
         self.items.append(mark)
         return mark
 
-    def expect_uneven(self) -> None:
-        """Note that a message of another than the normal priority is about to be appended."""
-        self._uneven += 1
+    def expect(self, message: Message) -> None:
+        """Note that a message of another account, or than of the normal priority, is about to be appended."""
+        self._uneven += message.priority != NORMAL
+        if message.account is not self.account:
+            self._has_other_accounts = self.account is not None
+            self.account = message.account
 
     def must_look_ahead(self) -> bool:
-        """Tell whether the priorities differ: then every message is to be looked at, wherever it stands."""
-        return self._uneven > 0
+        """Tell whether priorities or accounts differ: then every message is to be looked at, wherever it stands."""
+        return self._uneven > 0 or self._has_other_accounts
+
+    def next_account(self) -> Account | None:
+        """Return the account of the next message; None when there is none, or a mark comes first."""
+        item = self.items[0] if self.items else None
+        return None if item is None or isinstance(item, Mark) else item.account
 
     def delay(self) -> float:
         """Return the seconds until something is released; 0 when something is, infinity when nothing is here."""
@@ -74,6 +86,8 @@ class Inbox:
         """Return the next item of the release; None when it is used up. A release takes in all that is there."""
         if self._released <= 0:
             if self.delay() > 0:
+                if not self.items:
+                    self._has_other_accounts = False
                 return None
             self._released = len(self.items)
         return self._pop()

@@ -73,11 +73,19 @@ class Quiet:
         more = f" ({count} more since the last such line)" if count else ""
         _log(40 if is_error else 30, "%s%s", text, more, exc_info=exc_info)
 
-    def tell_rest(self) -> None:
-        """Log what was counted and not told yet, at the end: no next line will tell it."""
+    def tell_rest(self, *, is_last: bool) -> None:
+        """Log what was counted and not told yet.
+
+        Args:
+            is_last: Whether the process ends, and no next line can tell it; else a line's minute has to be over.
+        """
+        now = monotonic()
+        rest = []
         with self._lock:
-            rest = [(count, text) for _, count, text in self._seen.values() if count]
-            self._seen.clear()
+            for kind, (last, count, text) in self._seen.items():
+                if count and (is_last or now - last >= QUIET_PERIOD):
+                    rest.append((count, text))
+                    self._seen[kind] = (now, 0, text)
         for count, text in rest:
             _log(30, "%d more such lines were not shown; the last: %s", count, text)
 

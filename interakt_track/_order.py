@@ -88,7 +88,7 @@ class Unit:
 class Lane:
     """The unsettled units of one account, linked in the order their messages were called."""
 
-    __slots__ = ("_delayed", "_phones", "_ready", "_sequence", "_served", "_users", "account", "ready")
+    __slots__ = ("_delayed", "_passed_over", "_phones", "_ready", "_sequence", "_users", "account", "ready")
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -96,7 +96,7 @@ class Lane:
         self._users: dict[str, Unit] = {}
         self._phones: dict[str, Unit] = {}
         self._ready: tuple[deque[Unit], ...] = tuple(deque() for _ in range(PRIORITIES))
-        self._served = [0.0] * PRIORITIES
+        self._passed_over: list[float | None] = [None] * PRIORITIES  # since when, while something higher is served
         self._delayed: list[tuple[float, int, Unit]] = []
         self._sequence = 0
 
@@ -104,7 +104,11 @@ class Lane:
         """Tell whether nothing is unsettled."""
         return not self._users and not self._phones
 
-    def link(self, message: Message, epoch: Epoch, now: float) -> Unit | None:
+    def count_urgent(self) -> int:
+        """Return how many ready units, at most, are not low: those that no message of the inbox has to overtake."""
+        return min(self.ready, sum(map(len, self._ready[: PRIORITIES - 1])))
+
+    def link(self, message: Message, epoch: Epoch) -> Unit | None:
         """Put a message behind its person's last unfinished unit, or into it.
 
         Returns:
@@ -114,7 +118,7 @@ class Lane:
         user_tail = None if message.user_id is None else self._users.get(message.user_id)
         phone_tail = None if phone is None else self._phones.get(phone)
         tail = user_tail or phone_tail
-        if tail is not None and message.kind == USER and self._melt(message, tail, user_tail, phone_tail, epoch, now):
+        if tail is not None and message.kind == USER and self._melt(message, tail, user_tail, phone_tail, epoch):
             return None
 
         unit = Unit(message, self, epoch)
@@ -129,12 +133,12 @@ class Lane:
             unit.second_blocker = phone_tail
             _follow(phone_tail, unit)
         if unit.blockers == 0:
-            self._make_ready(unit, now)
+            self._make_ready(unit)
         else:
-            self._raise_blockers(unit, now)
+            self._raise_blockers(unit)
         return unit
 
-    def settle(self, unit: Unit, now: float) -> None:
+    def settle(self, unit: Unit) -> None:
         """Take a finished unit out of the order; whoever waited for nothing else becomes ready."""
         if unit.state == READY:
             self.ready -= 1
@@ -153,7 +157,7 @@ class Lane:
                 follower.second_blocker = None
             follower.blockers -= 1
             if follower.blockers == 0:
-                self._make_ready(follower, now)
+                self._make_ready(follower)
         unit.first_follower = unit.second_follower = None
 
     def delay(self, unit: Unit, due: float) -> None:
@@ -165,14 +169,14 @@ class Lane:
 
     def resume(self, unit: Unit) -> None:
         """Make a unit that was in flight the next to go of its priority."""
-        self._make_ready(unit, unit.started, is_first=True)
+        self._make_ready(unit, is_first=True)
 
     def wake(self, now: float, *, all_of_them: bool = False) -> None:
         """Make the delayed units whose time has come ready, before those that became ready later."""
         while self._delayed and (all_of_them or self._delayed[0][0] <= now):
             unit = heappop(self._delayed)[2]
             if unit.state == DELAYED:
-                self._make_ready(unit, now, is_first=True)
+                self._make_ready(unit, is_first=True)
 
     def next_due(self) -> float:
         """Return when the first delayed unit may go again; infinity when there is none."""
@@ -210,7 +214,6 @@ class Lane:
         user_tail: Unit | None,
         phone_tail: Unit | None,
         epoch: Epoch,
-        now: float,
     ) -> bool:
         """Merge an identify into the unit that is the tail of every identifier it has, if that was never attempted."""
         is_only_tail = (message.user_id is None or user_tail is tail) and (
@@ -227,13 +230,13 @@ class Lane:
             return False
         tail.current = merged
         tail.messages.append(message)
-        self._raise(tail, message.priority, now)
+        self._raise(tail, message.priority)
         return True
 
-    def _make_ready(self, unit: Unit, now: float, *, is_first: bool = False) -> None:
+    def _make_ready(self, unit: Unit, *, is_first: bool = False) -> None:
         waiting = self._ready[unit.priority]
         if not waiting:
-            self._served[unit.priority] = now
+            self._passed_over[unit.priority] = None
         if unit.state != READY:
             self.ready += 1
         unit.state = READY
@@ -242,12 +245,12 @@ class Lane:
         else:
             waiting.append(unit)
 
-    def _raise_blockers(self, unit: Unit, now: float) -> None:
+    def _raise_blockers(self, unit: Unit) -> None:
         for blocker in (unit.first_blocker, unit.second_blocker):
             if blocker is not None:
-                self._raise(blocker, unit.priority, now)
+                self._raise(blocker, unit.priority)
 
-    def _raise(self, unit: Unit, priority: int, now: float) -> None:
+    def _raise(self, unit: Unit, priority: int) -> None:
         """Give a unit, and all it waits for, at least this priority."""
         to_raise = [unit]
         while to_raise:
@@ -256,7 +259,7 @@ class Lane:
                 continue
             raised.priority = priority
             if raised.state == READY:
-                self._make_ready(raised, now)  # its place among the lower ones is passed over when it is met
+                self._make_ready(raised)  # its place among the lower ones is passed over when it is met
             to_raise += [blocker for blocker in (raised.first_blocker, raised.second_blocker) if blocker is not None]
 
     def _choose(self, now: float) -> int:
@@ -267,8 +270,13 @@ class Lane:
                 waiting.popleft()
             if waiting:
                 choices.append(priority)
-        choice = next((c for c in choices[1:] if now - self._served[c] > MAX_STARVATION), choices[0])
-        self._served[choice] = now
+        passed_over = ((since, c) for c in choices if (since := self._passed_over[c]) is not None)
+        since, longest = min(passed_over, default=(now, choices[0]))
+        choice = longest if now - since > MAX_STARVATION else choices[0]
+        for lower in choices:
+            if lower > choice and self._passed_over[lower] is None:
+                self._passed_over[lower] = now
+        self._passed_over[choice] = None
         return choice
 
 

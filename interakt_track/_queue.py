@@ -15,6 +15,7 @@ from time import monotonic
 
 from ._inbox import NORMAL, Inbox
 from ._ledger import Ledger, Mark
+from ._lifecycle import is_forked
 from ._order import IN_FLIGHT, Lane
 from ._receipt import Outcome
 from ._takers import LINGER, Takers
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ._receipt import Response
     from ._stats import Stats
 
-WINDOW = 256  # ready units; enough for any number of workers, and what waits beyond it costs only its message
+WINDOW = 256  # ready units of an account; enough for any number of workers, and the rest costs only its message
 INFINITY = float("inf")
 
 
@@ -75,9 +76,9 @@ class Queue:
         items = self.inbox.items
         if len(items) + self._ledger.waiting >= self.max_size and not self.has_room():
             return False
-        if message.priority != NORMAL:
+        if message.priority != NORMAL or message.account is not self.inbox.account:
             with self._lock:
-                self.inbox.expect_uneven()
+                self.inbox.expect(message)
         items.append(message)
         if len(items) >= self._takers.wake_at:
             self._nudge()
@@ -221,7 +222,7 @@ class Queue:
         """End everything that is not settled; a late answer to what is in flight is ignored."""
         with self._lock:
             for item in self.inbox.pop_all():
-                self._link(item, self._clock())
+                self._link(item)
             for unit in tuple(self._in_flight_units):
                 self._in_flight_units.discard(unit)
                 self._end(unit, unit.messages, outcome_of)
@@ -259,7 +260,7 @@ class Queue:
 
     def wait_for(self, message: Message, timeout: float | None) -> bool:
         """Wait until a message is settled, its report included; in a forked child there is nothing to wait for."""
-        if self.is_inherited or is_own_thread():
+        if self.is_inherited or is_forked() or is_own_thread():
             return False
         deadline = INFINITY if timeout is None else self._clock() + timeout
         return self.waiters.wait_until(
@@ -281,7 +282,7 @@ class Queue:
 
     def _next(self, now: float) -> tuple[Unit | None, float]:
         """Return the unit to send now, or None and the seconds until there may be one."""
-        wait = self._take_in(now)
+        wait = self._take_in()
         for account, lane in tuple(self._lanes.items()):
             refusal = account.refusal(now)
             lane.wake(now, all_of_them=refusal is not None)
@@ -305,33 +306,36 @@ class Queue:
             wait = min(wait, delay, lane.next_due() - now)
         return None, wait
 
-    def _take_in(self, now: float) -> float:
+    def _take_in(self) -> float:
         """Link what the inbox releases, as far as the window goes; return the seconds until it releases more."""
-        ready = sum(lane.ready for lane in self._lanes.values())
-        while ready < WINDOW or self.inbox.must_look_ahead():
+        while self._has_window():
             item = self.inbox.pop()
             if item is None:
                 return self.inbox.delay()
-            ready += self._link(item, now)
+            self._link(item)
         return INFINITY
 
-    def _link(self, item: Message | Mark, now: float) -> int:
-        """Move the inbox's next item into the order; return how many units became ready."""
+    def _has_window(self) -> bool:
+        """Tell whether the next item is to be linked: its account has not enough to send, or others wait behind it."""
+        account = self.inbox.next_account()
+        lane = None if account is None else self._lanes.get(account)
+        return lane is None or lane.count_urgent() < WINDOW or self.inbox.must_look_ahead()
+
+    def _link(self, item: Message | Mark) -> None:
+        """Move the inbox's next item into the order."""
         if isinstance(item, Mark):
             self._ledger.close_epoch(item)
             self.waiters.tell()
-            return 0
+            return
         if item.outcome is not None:
             self._ledger.pass_over(None)
-            return 0
+            return
         self._is_dismissed = False
         lane = self._lanes.get(item.account)
         if lane is None:
             lane = self._lanes[item.account] = Lane(item.account)
-        ready = lane.ready
-        if lane.link(item, self._ledger.take_in(), now) is None:
+        if lane.link(item, self._ledger.take_in()) is None:
             self._ledger.merge()
-        return lane.ready - ready
 
     def _leave_flight(self, unit: Unit, *, is_retry: bool = False, is_ambiguous: bool = False) -> None:
         self._in_flight_units.discard(unit)
@@ -359,7 +363,7 @@ class Queue:
 
     def _close(self, unit: Unit) -> None:
         lane = unit.lane
-        lane.settle(unit, self._clock())
+        lane.settle(unit)
         if lane.is_empty():
             self._lanes.pop(lane.account, None)
 

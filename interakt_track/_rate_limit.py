@@ -56,6 +56,12 @@ class Pacer:
         self._learned: float | None = None
         self._learned_at = 0.0
 
+    def change_limit(self, limit: int | None) -> None:
+        """Keep another limit from now on; what the last start was spaced by is no measure any more."""
+        if limit is not None and limit != self.limit:
+            self._next_even_start = min(self._next_even_start, self._last_start + WINDOW / limit)
+        self.limit = limit
+
     def delay(self, now: float) -> float:
         """Return the seconds until a request may start; 0 means now, infinity when one under way has to end first."""
         if self._allowed_in_flight is not None and self._in_flight >= self._allowed_in_flight:

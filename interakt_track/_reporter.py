@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from time import monotonic
 
-from ._logs import Quiet
 from ._threads import as_own_thread, is_own_thread, start_thread
 
 TYPE_CHECKING = False
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._errors import QueueMessage, TrackError
+    from ._logs import Quiet
     from ._settings import OnError
 
 LINGER = 5.0  # seconds the thread stays for the next report
@@ -35,13 +35,14 @@ class Reporter:
 
     Args:
         is_needed: Whether there may be something to report; the thread stays as long, for at exit none can be started.
+        quiet: What the log is told through.
     """
 
-    def __init__(self, is_needed: Callable[[], bool]) -> None:
+    def __init__(self, is_needed: Callable[[], bool], quiet: Quiet) -> None:
         self._is_needed = is_needed
         self.on_error: OnError | None = None
         self.is_telling = False  # whether `on_error` runs in any thread; read without the lock
-        self._quiet = Quiet()
+        self._quiet = quiet
         self._lock = threading.RLock()  # guards all below
         self._changed = threading.Condition(self._lock)
         self._waiting: deque[Report] = deque()
@@ -92,10 +93,6 @@ class Reporter:
         """
         self._quiet.warn(type(error).__name__, f"{what} was not delivered: {error}")
 
-    def tell_rest(self) -> None:
-        """Log how many failures were not shown."""
-        self._quiet.tell_rest()
-
     def drain(self, deadline: float) -> bool:
         """Wait until everything reported so far has been told; tell it here where no thread does.
 
@@ -122,11 +119,20 @@ class Reporter:
     def _run(self) -> None:
         with self._lock:
             try:
-                while self._waiting or self._changed.wait(LINGER) or self._is_needed():
+                while self._waiting or self._changed.wait(LINGER) or self._ask_whether_needed():
                     while self._waiting:
                         self._tell_next()
             finally:
                 self._has_thread = False
+
+    def _ask_whether_needed(self) -> bool:
+        """Ask without the lock: who asks for this thread may hold the one that the answer takes."""
+        self._lock.release()
+        try:
+            is_needed = self._is_needed()
+        finally:
+            self._lock.acquire()
+        return is_needed or bool(self._waiting)
 
     def _tell_next(self) -> None:
         """Tell the first report; called with the lock held, which is released while the application's code runs."""

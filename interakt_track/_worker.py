@@ -18,7 +18,7 @@ from ._errors import (
 )
 from ._gevent import have_resolver
 from ._locks import IMPORT_LOCK
-from ._logs import Quiet, is_debugging, log_debug
+from ._logs import is_debugging, log_debug
 from ._messages import RAISE, REPORT, USER, masked_identity
 from ._receipt import Outcome
 from ._requests import wire
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeVar
 
     from ._errors import QueueMessage
+    from ._logs import Quiet
     from ._messages import Message
     from ._order import Unit
     from ._queue import Queue
@@ -60,6 +61,7 @@ class Workers:
     Args:
         queue: Where units come from.
         reporter: Who is told of failures.
+        quiet: What the log is told through.
         settings: The client's settings of this moment.
         new_sender: Makes the sender of one thread.
     """
@@ -68,6 +70,7 @@ class Workers:
         self,
         queue: Queue,
         reporter: Reporter,
+        quiet: Quiet,
         *,
         settings: Settings,
         new_sender: Callable[[], Sends],
@@ -79,7 +82,7 @@ class Workers:
         self._lock = threading.RLock()  # guards _alive and _started
         self._alive = 0
         self._started = 0
-        self._quiet = Quiet()
+        self._quiet = quiet
 
     def start_one(self) -> bool:
         """Start one more thread unless there are enough; False when there is none and none can be started."""

@@ -256,3 +256,34 @@ def test_the_module_is_one_for_those_that_look_at_modules() -> None:
         track.enabeld  # noqa: B018 - that it raises is what is tested
     with pytest.raises(AttributeError):
         del track.enabeld
+
+
+def test_a_deleted_strict_is_told_as_any_deleted_setting(setting: Assign, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(track, "strict")
+
+    with pytest.raises(SettingsError, match="strict was deleted"):
+        track.event("u1", "e")
+
+
+def test_where_strict_is_false_a_wrong_environment_raises_nothing(
+    setting: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(track, "host", None)
+    monkeypatch.setenv("INTERAKT_HOST", "ftp://x")
+    setting("strict", False)
+
+    receipt = track.event("u1", "e")
+
+    assert receipt.status == "invalid"
+    assert track.flush(1)
+    assert track.stats().queued == 0
+    monkeypatch.delenv("INTERAKT_HOST")
+    assert track._module_client.get().settings.host == "https://api.interakt.ai"
+
+
+def test_a_wrong_value_that_equals_the_right_one_is_told(setting: Assign) -> None:
+    track.event("u1", "e")
+    setting("debug", 0)
+
+    with pytest.raises(SettingsError, match="debug must be True or False"):
+        track.event("u1", "e")

@@ -248,15 +248,16 @@ os._exit(0)
     assert arrived == {"parent": 1, "child": 1}
 
 
-def test_a_receipt_of_the_parent_has_nothing_to_wait_for_in_the_child(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.CDLL(None).fork"])
+def test_a_receipt_of_the_parent_has_nothing_to_wait_for_in_the_child(sandbox: Sandbox, fork: str) -> None:
     run(
         """
 track.flush_interval = 60
 receipt = track.event(user_id="u", event="parent")
 def work():
     assert receipt.wait().status == "queued"
-wait_for(in_child(work))
-""",
+wait_for(in_child(work, FORK))
+""".replace("FORK", fork),
         sandbox,
     )
 

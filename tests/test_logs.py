@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -51,10 +53,38 @@ def test_what_was_counted_is_told_at_the_end(caplog: pytest.LogCaptureFixture) -
     for number in range(4):
         quiet.warn("full", f"no room for {number}")
 
-    quiet.tell_rest()
-    quiet.tell_rest()
+    quiet.tell_rest(is_last=True)
+    quiet.tell_rest(is_last=True)
 
     assert lines(caplog) == ["no room for 0", "3 more such lines were not shown; the last: no room for 3"]
+
+
+def test_shutting_down_again_and_again_is_no_reason_for_more_lines(
+    new_client: NewClient, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.faults = "400=100%"
+    client = new_client()
+
+    for number in range(5):
+        client.event(f"u{number}", "e")
+        client.shutdown()
+
+    assert len(lines(caplog)) == 1
+
+
+def test_at_exit_every_kind_is_counted(sandbox: Sandbox) -> None:
+    program = f"""
+import track
+track.write_key, track.host, track.max_queue_size, track.flush_interval = "test-key", {sandbox.url!r}, 3, 60
+for number in range(500):
+    track.event(user_id="u", event="e")
+"""
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True)
+
+    told = [line for line in ran.stderr.splitlines() if "queue is full" in line]
+    assert len(told) == 2
+    assert told[1].startswith("496 more")
 
 
 def test_debug_tells_each_attempt_without_key_or_payload(

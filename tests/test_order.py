@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ def an_identify(
 
 def link_all(*messages: Message) -> tuple[Lane, list[Unit | None]]:
     lane, epoch = Lane(ACCOUNT), Epoch()
-    return lane, [lane.link(message, epoch, 0.0) for message in messages]
+    return lane, [lane.link(message, epoch) for message in messages]
 
 
 def pop_all(lane: Lane, now: float = 0.0) -> list[Message]:
@@ -43,7 +44,7 @@ def pop_all(lane: Lane, now: float = 0.0) -> list[Message]:
     while lane.ready:
         unit = lane.pop(now)
         sent.append(unit.current)
-        lane.settle(unit, now)
+        lane.settle(unit)
     return sent
 
 
@@ -64,12 +65,12 @@ def test_a_message_with_both_identifiers_is_ordered_behind_and_before_both() -> 
     lane, units = link_all(by_user, by_phone, both, after_user, after_phone)
     first, second = lane.pop(0.0), lane.pop(0.0)
 
-    lane.settle(first, 0.0)
+    lane.settle(first)
     ready_after_one = lane.ready
-    lane.settle(second, 0.0)
+    lane.settle(second)
     unit_of_both = lane.pop(0.0)
     ready_while_both_is_in_flight = lane.ready
-    lane.settle(unit_of_both, 0.0)
+    lane.settle(unit_of_both)
 
     assert ready_after_one == 0
     assert unit_of_both is units[2]
@@ -118,7 +119,7 @@ def test_an_identify_that_was_attempted_takes_no_more_in() -> None:
     taken.attempts = 1
     lane.delay(taken, 5.0)
 
-    assert lane.link(an_identify("u1", b=1), unit.epoch, 0.0) is not None
+    assert lane.link(an_identify("u1", b=1), unit.epoch) is not None
 
 
 def test_an_identify_that_was_taken_apart_takes_no_more_in() -> None:
@@ -128,7 +129,7 @@ def test_an_identify_that_was_taken_apart_takes_no_more_in() -> None:
     unit.is_apart = True
     lane.resume(unit)
 
-    assert lane.link(an_identify("u1", c=1), unit.epoch, 0.0) is not None
+    assert lane.link(an_identify("u1", c=1), unit.epoch) is not None
 
 
 def test_a_message_somebody_waits_for_has_a_request_of_its_own() -> None:
@@ -143,9 +144,9 @@ def test_a_message_somebody_waits_for_has_a_request_of_its_own() -> None:
 def test_a_flush_ends_merging() -> None:
     lane = Lane(ACCOUNT)
 
-    lane.link(an_identify("u1", a=1), Epoch(), 0.0)
+    lane.link(an_identify("u1", a=1), Epoch())
 
-    assert lane.link(an_identify("u1", b=1), Epoch(), 0.0) is not None
+    assert lane.link(an_identify("u1", b=1), Epoch()) is not None
 
 
 def test_a_higher_priority_goes_first() -> None:
@@ -167,18 +168,31 @@ def test_what_blocks_a_higher_one_inherits_its_priority() -> None:
 def test_a_low_priority_is_not_starved() -> None:
     lane, epoch = Lane(ACCOUNT), Epoch()
     low = an_event("low", priority=LOW)
-    lane.link(low, epoch, 0.0)
+    lane.link(low, epoch)
     sent_at = None
 
     for second in range(60):
-        lane.link(an_event(f"u{second}", priority=HIGH), epoch, float(second))
+        lane.link(an_event(f"u{second}", priority=HIGH), epoch)
         unit = lane.pop(float(second))
         if unit.current is low:
             sent_at = second
-        lane.settle(unit, float(second))
+        lane.settle(unit)
 
     assert sent_at is not None
     assert sent_at <= MAX_STARVATION + 1
+
+
+@pytest.mark.parametrize("seconds", [0.2, 10.0, 15.3, 20.4, 61.0])
+def test_nobody_is_starved_by_a_lower_priority_however_slow_the_ration(seconds: float) -> None:
+    lane, _ = link_all(*(an_event(f"u{p}-{n}", priority=p) for p in (HIGH, NORMAL, LOW) for n in range(30)))
+    sent = []
+
+    for turn in range(30):
+        unit = lane.pop(turn * seconds)
+        sent.append(unit.current.priority)
+        lane.settle(unit)
+
+    assert sent.count(HIGH) >= 10
 
 
 def test_settling_everything_leaves_nothing() -> None:
@@ -219,7 +233,7 @@ def test_no_message_overtakes_one_it_shares_an_identifier_with(
         possible = ["link"] * bool(waiting) + ["pop"] * bool(lane.ready) + ["settle", "delay"] * bool(in_flight)
         action = choices.draw(st.sampled_from(possible)) if possible else "wait"
         if action == "link":
-            lane.link(waiting.pop(0), epoch, now)
+            lane.link(waiting.pop(0), epoch)
         elif action == "pop":
             unit = lane.pop(now)
             unit.attempts += 1
@@ -229,7 +243,7 @@ def test_no_message_overtakes_one_it_shares_an_identifier_with(
         elif action == "settle":
             unit = in_flight.pop(choices.draw(st.integers(0, len(in_flight) - 1)))
             finished += unit.messages
-            lane.settle(unit, now)
+            lane.settle(unit)
         elif action == "delay":
             unit = in_flight.pop(choices.draw(st.integers(0, len(in_flight) - 1)))
             lane.delay(unit, now + choices.draw(st.integers(1, 5)))

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
 import pytest
 
 from interakt_track import Client
-from interakt_track._account import Account, Accounts
+from interakt_track._account import Account, Accounts, Share
 from interakt_track.sandbox import Sandbox
 
 NewClient = Callable[..., Client]
-
-
-class Sharer:
-    """What an account asks of a client."""
-
-    def __init__(self, rate_limit: int | None) -> None:
-        self.settings = Limits(rate_limit)
-
-
-class Limits:
-    def __init__(self, rate_limit: int | None) -> None:
-        self.rate_limit = rate_limit
 
 
 def start_all(account: Account, now: float) -> int:
@@ -47,6 +36,34 @@ def test_an_urgent_event_overtakes_thousands_that_wait(new_client: NewClient, sa
 
     assert receipt.status == "delivered"
     assert arrived - before <= 5  # as many as start in one second
+
+
+def test_a_normal_event_overtakes_thousands_of_low_ones(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(rate_limit=300)
+    for number in range(1000):
+        client.identify(f"u{number}", priority="low")
+    sandbox.wait_for_requests(32)
+
+    before = len(sandbox.requests)
+    receipt = client.event("buyer", "Order Confirmed").wait(20)
+    arrived = [request.user_id for request in sandbox.requests].index("buyer")
+    client.shutdown(0)
+
+    assert receipt.status == "delivered"
+    assert arrived - before <= 5
+
+
+def test_another_key_does_not_wait_for_a_rationed_one(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(rate_limit=10)
+    for number in range(400):
+        client.event(f"u{number}", "e")
+    sandbox.wait_for_requests(1)
+
+    client.configure(new_client(write_key="other").settings)
+    receipt = client.event("u1", "e").wait(20)
+    client.shutdown(0)
+
+    assert receipt.status != "queued"
 
 
 def test_what_an_urgent_message_waits_for_goes_first_with_it(new_client: NewClient, sandbox: Sandbox) -> None:
@@ -103,13 +120,14 @@ def test_a_lone_message_is_not_delayed(new_client: NewClient, sandbox: Sandbox) 
     assert receipt.status == "delivered"
 
 
-def test_the_ration_can_be_changed(new_client: NewClient, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("limit", [600, None])
+def test_the_ration_can_be_changed(new_client: NewClient, sandbox: Sandbox, limit: int | None) -> None:
     client = new_client(rate_limit=1)
     for number in range(50):
         client.event(f"u{number}", "e")
     sandbox.wait_for_requests(1)
 
-    settings = new_client(rate_limit=None).settings
+    settings = new_client(rate_limit=limit).settings
     client.configure(settings)
 
     assert client.flush(30)
@@ -117,27 +135,39 @@ def test_the_ration_can_be_changed(new_client: NewClient, sandbox: Sandbox) -> N
 
 def test_the_lowest_limit_of_an_accounts_clients_holds() -> None:
     account = Account("http://localhost", "key")
-    low, high, silent = Sharer(10), Sharer(1000), Sharer(None)
-    account.share(low)
-    account.share(high)
-    account.share(silent)
+    low, high, silent = Share(), Share(), Share()
+    account.ask(low, 10)
+    account.ask(high, 1000)
+    account.ask(silent, None)
 
     assert start_all(account, 0.0) == 1
 
-    low.settings.rate_limit = 200
-    account.share(low)
+    account.ask(low, 200)
 
     assert 15 <= start_all(account, 100.0) <= 20
 
 
-def test_a_client_that_is_gone_limits_nothing() -> None:
-    account = Account("http://localhost", "key")
-    account.share(Sharer(10))
-    kept = Sharer(None)
+def test_a_client_that_is_gone_limits_nothing(new_client: NewClient) -> None:
+    strict = Client(write_key="test-key", host=new_client().settings.host, rate_limit=1)
+    account = new_client()._account
+    assert account is not None
+    assert start_all(account, 0.0) == 1
 
-    account.share(kept)
+    strict.shutdown()
+    del strict
+    gc.collect()
 
     assert start_all(account, 0.0) == 1000
+
+
+def test_a_limit_stays_with_the_key_it_was_set_for(new_client: NewClient) -> None:
+    first, second = new_client(rate_limit=300), new_client(write_key="other", rate_limit=10)
+    account = first._account
+    assert account is not None
+
+    first.configure(second.settings)
+
+    assert 20 <= start_all(account, 0.0) <= 30
 
 
 def test_a_signal_handler_that_tracks_while_an_account_is_made_shares_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,16 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interakt_track import Client
-from interakt_track._account import Account
-from interakt_track._settings import Settings
+from interakt_track._account import Account, Share
 from interakt_track.sandbox import Sandbox, busiest_window
-
-
-class Sender:
-    """What an account knows of a client."""
-
-    def __init__(self, rate_limit: int | None) -> None:
-        self.settings = Settings(rate_limit=rate_limit)
 
 
 @dataclass(frozen=True)
@@ -97,9 +89,9 @@ class Traffic:
 def test_clients_of_one_account_never_exceed_the_lowest_of_their_rations(
     limits: list[int | None], traffic: Traffic
 ) -> None:
-    account, senders = Account("http://localhost", "key"), [Sender(limit) for limit in limits]
-    for sender in senders:
-        account.share(sender)
+    account, shares = Account("http://localhost", "key"), [Share() for _ in limits]
+    for share, limit in zip(shares, limits, strict=True):
+        account.ask(share, limit)
 
     arrivals = traffic.arrivals(account, 300)
 
@@ -108,8 +100,8 @@ def test_clients_of_one_account_never_exceed_the_lowest_of_their_rations(
 
 @given(limit=st.integers(20, 120), seed=st.integers(0, 2**32), failing=st.sampled_from([0.0, 0.3]))
 def test_a_backlog_uses_the_ration_retries_included(limit: int, seed: int, failing: float) -> None:
-    account, sender = Account("http://localhost", "key"), Sender(limit)
-    account.share(sender)
+    account, share = Account("http://localhost", "key"), Share()
+    account.ask(share, limit)
 
     arrivals = Traffic(threads=24, seed=seed, failing=failing).arrivals(account, 600)
 

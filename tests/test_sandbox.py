@@ -562,3 +562,9 @@ def test_the_answers_of_the_sandbox_are_those_of_the_contract(client):
         assert str(accepted.status_code) in documented
         assert str(refused.status_code) in documented
         assert isinstance(json.loads(accepted.content), dict)
+
+
+def test_an_empty_script_changes_nothing(client, sandbox):
+    sandbox.script([])
+
+    assert client.post(EVENTS, json={"userId": "5", "event": "Order Placed"}).status_code == 201

@@ -58,7 +58,8 @@ class Script:
     def append(self, faults: Iterable[Fault | None], when: Callable[[Request], bool] | None) -> None:
         """Let the next requests, or the next that `when` says yes to, meet these; None is the usual answer."""
         with self._lock:
-            self._rules.append(_Rule(deque(faults), when))
+            rule = _Rule(deque(faults), when)
+            self._rules += [rule] if rule.faults else []
 
     def clear(self) -> None:
         """Forget what was scripted; the plan stays."""
