@@ -86,3 +86,14 @@ def test_an_identify_is_always_sent_again(new_client: NewClient, sandbox: Sandbo
     assert client.flush(20)
     assert client.stats().delivered == 1
     assert len(sandbox.requests) == 2
+
+
+def test_in_sync_mode_an_event_that_may_be_there_is_raised_at_once(new_client: NewClient, sandbox: Sandbox) -> None:
+    sandbox.script([Fault(ending="close", received=True)])
+    client = new_client(sync_mode=True, on_ambiguous="give_up")
+
+    with pytest.raises(UnreachableError) as caught:
+        client.event("u1", "e")
+
+    assert caught.value.is_ambiguous
+    assert len(sandbox.requests) == 1

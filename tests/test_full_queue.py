@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -115,6 +116,27 @@ def test_on_error_never_waits_for_the_room_that_only_it_can_make(new_client: New
 
     assert client.flush(30)
     assert "dropped" in results
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interrupts the call by a Unix signal")
+def test_a_blocked_call_can_be_interrupted(new_client: NewClient, sandbox: Sandbox) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    sandbox.faults = "503=100%"
+    client = new_client(when_full="block", max_queue_size=1, block_timeout=60, max_workers=1, max_retries=100)
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fill(client, 50)
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+
+    sandbox.faults = None
+    assert client.flush(50)
+    assert client.stats().delivered == client.stats().queued
 
 
 def test_raise_refuses_the_call(new_client: NewClient, sandbox: Sandbox) -> None:

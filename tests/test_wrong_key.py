@@ -165,6 +165,25 @@ def test_in_sync_mode_the_refusal_is_raised_without_a_request(new_client: NewCli
     assert len(sandbox.requests) == 1
 
 
+def test_an_on_error_that_tracks_is_not_asked_about_its_own_messages(new_client: NewClient, sandbox: Sandbox) -> None:
+    sandbox.faults = "401=100%"
+    people: list[str] = []
+
+    def on_error(error: TrackError, queue_msg: Any) -> None:
+        people.append(queue_msg["body"]["userId"])
+        client.event("watcher", "Delivery Failed")
+
+    client = new_client(on_error=on_error)
+    client.event("u1", "e")
+    client.event("u2", "e")
+
+    assert client.flush(20)
+    client.shutdown(5)
+
+    assert sorted(people) == ["u1", "u2"]
+    assert client.stats().rejected == client.stats().queued == 4
+
+
 def test_the_ration_does_not_slow_the_rejection(new_client: NewClient, sandbox: Sandbox) -> None:
     sandbox.faults = "401=100%"
     client = new_client(rate_limit=1)
