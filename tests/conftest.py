@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from interakt_track import Client
+from interakt_track._account import ACCOUNTS
 from interakt_track._logs import DEBUG_OUTPUT
 from interakt_track.sandbox import Sandbox
 
@@ -85,6 +86,7 @@ def is_soak(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A local Track API that takes the key `test-key`."""
+    ACCOUNTS.forget()  # its port may be one that an earlier test's had, whose account was paused, or barred
     with Sandbox(write_key="test-key") as sandbox:
         yield sandbox
 
