@@ -87,7 +87,8 @@ class Quiet:
                     rest.append((count, text))
                     self._seen[kind] = (now, 0, text)
         for count, text in rest:
-            _log(30, "%d more such lines were not shown; the last: %s", count, text)
+            lines = "line was" if count == 1 else "lines were"
+            _log(30, "%d more such %s not shown; the last: %s", count, lines, text)
 
 
 class DebugOutput:

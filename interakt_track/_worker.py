@@ -178,7 +178,9 @@ class Workers:
                 self._quiet.warn("rate-limit", "the API refuses more requests for now (429); sending pauses")
         elif isinstance(error, AuthenticationError) and error.is_from_api:
             if account.bar(now, error):
-                self._quiet.warn("key", f"{error}; nothing is sent under this key but a try a minute", is_error=True)
+                self._quiet.warn(
+                    "key", f"{error}; one message a minute tries it again, all others are rejected", is_error=True
+                )
             self._reject(unit, error)
             return
         else:
