@@ -21,6 +21,8 @@ from interakt_track import (
     TrackError,
     UnreachableError,
 )
+from interakt_track._logs import Quiet
+from interakt_track._reporter import Reporter
 from interakt_track._settings import Settings
 from interakt_track.sandbox import Fault, Request, Sandbox
 
@@ -541,3 +543,29 @@ def test_no_error_text_holds_a_key_or_a_payload(new_client: NewClient, sandbox: 
         assert isinstance(error, DeliveryError)
         for private in ("test-key", "98765", "person@", "trait"):
             assert private not in f"{error} {error!r}"
+
+
+def test_the_reporter_asks_whether_it_is_needed_without_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who queues may hold the queue's lock, which the answer takes, and want the reporter's, as a signal handler's."""
+    monkeypatch.setattr("interakt_track._reporter.LINGER", 0.01)
+    can_be_taken: list[bool] = []
+    is_asked = threading.Event()
+
+    def is_needed() -> bool:
+        def take() -> None:
+            reporter.prepare()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join(5)
+        can_be_taken.append(not thread.is_alive())
+        is_asked.set()
+        return False
+
+    reporter = Reporter(is_needed, Quiet())
+    reporter.on_error = lambda error, queue_msg: None
+
+    reporter.prepare()
+
+    assert is_asked.wait(20)
+    assert can_be_taken == [True]

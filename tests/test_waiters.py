@@ -67,3 +67,11 @@ def test_patience_counts_from_the_last_change() -> None:
 
     assert was_waiting
     assert not has_ended
+
+
+def test_who_has_waited_is_forgotten() -> None:
+    waiters = Waiters(threading.RLock(), monotonic)
+
+    assert not waiters.wait_until(lambda: False, deadline=monotonic() + 0.01)
+
+    assert waiters._waiting == []
