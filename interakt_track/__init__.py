@@ -27,6 +27,7 @@ from ._errors import (
     ServerError,
     SettingsError,
     ShutdownError,
+    SpoolError,
     TrackError,
     UnreachableError,
 )
@@ -37,6 +38,7 @@ from ._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from datetime import datetime
     from typing import Any
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from interakt_track_client import AuthenticatedClient
 
     from ._arguments import Priority
-    from ._settings import BeforeSend, OnAmbiguous, OnError, RateLimit, WhenFull
+    from ._settings import BeforeSend, OnAmbiguous, OnError, RateLimit, SpoolSync, WhenFull
 else:  # a type checker would then take any misspelt setting for one of its names
     from ._published import load_module as __getattr__  # noqa: F401 - Python looks for it here
 
@@ -63,6 +65,7 @@ __all__ = [
     "ServerError",
     "SettingsError",
     "ShutdownError",
+    "SpoolError",
     "Stats",
     "TrackError",
     "UnreachableError",
@@ -89,6 +92,11 @@ __all__ = [
     "rate_limit",
     "shutdown",
     "shutdown_timeout",
+    "spool",
+    "spool_max_age",
+    "spool_max_bytes",
+    "spool_retention",
+    "spool_sync",
     "stats",
     "strict",
     "sync_mode",
@@ -160,6 +168,21 @@ block_timeout: float = 10
 
 on_ambiguous: OnAmbiguous = "retry"
 """Whether an event is sent again that the API may have received: `"retry"` or `"give_up"`."""
+
+spool: str | os.PathLike[str] | None = None
+"""The file in which what waits is kept, so that it outlives the process. None: in memory."""
+
+spool_sync: SpoolSync = "normal"
+"""What a message in the spool survives once its call has returned: `"normal"` the process, `"full"` a power cut too."""
+
+spool_max_age: float = 604_800
+"""Seconds after its call for which a message in the spool is tried again; a week."""
+
+spool_max_bytes: int = 1_073_741_824
+"""How large the spool may grow, 1 GiB; what comes then waits in memory."""
+
+spool_retention: float = 2_592_000
+"""Seconds for which a message that was not delivered is kept among the spool's failed ones; 30 days."""
 
 _read_settings = itemgetter(*MODULE_SETTINGS)
 _module_client = DefaultClient(lambda: _read_settings(globals()), lambda: globals().get("strict") is not False)

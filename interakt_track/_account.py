@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._errors import AuthenticationError
 
 PROBE_INTERVAL = 60.0  # seconds; a key is mended by a person, so more often would only be more refusals
+OUTAGE = 10  # different messages that fail one after the other, and none is taken: it is not the messages
 MAX_WAIT_FOR_OTHERS = 0.25  # seconds; another client of the account may end a request without this one being told
 
 
@@ -33,6 +34,7 @@ class Account:
 
     __slots__ = (
         "__weakref__",
+        "_failing",
         "_lock",
         "_next_probe",
         "_pacer",
@@ -40,6 +42,7 @@ class Account:
         "_share_count",
         "_shares",
         "host",
+        "successes",
         "write_key",
     )
 
@@ -52,6 +55,8 @@ class Account:
         self._share_count = 0
         self._refusal: AuthenticationError | None = None
         self._next_probe = 0.0
+        self._failing: set[int] = set()
+        self.successes = 0  # answers that show that the API works; read without the lock
 
     def __repr__(self) -> str:
         return f"Account(host={self.host!r}, write_key='***')"
@@ -80,10 +85,36 @@ class Account:
         with self._lock:
             if is_accepted:
                 self._pacer.accept(now)
+                self._failing.clear()
             else:
                 self._pacer.abandon()
             if is_key_good:
+                self.successes += 1
                 self._refusal = None
+
+    def fail(self, now: float, started: float, message: int, jitter: float) -> bool:
+        """Give back the place of a request whose message is tried again until it is taken, and pause in an outage.
+
+        Args:
+            now: The time of its end.
+            started: That of its start.
+            message: A number of the message's own: one that fails again and again is no outage.
+            jitter: A random number from 0 to 1.
+
+        Returns:
+            Whether a pause began.
+        """
+        with self._lock:
+            self._failing.add(message)
+            if len(self._failing) >= OUTAGE:
+                return self._pacer.fail(now, started, jitter)
+            self._pacer.abandon()
+            return False
+
+    def restore(self, now: float, ages: list[float]) -> None:
+        """Count requests in the ration that another process started so many seconds ago."""
+        with self._lock:
+            self._pacer.restore(now - age for age in ages)
 
     def bar(self, now: float, error: AuthenticationError) -> bool:
         """Give back the place of a request whose key the API refused, and refuse all others; true if that is news."""
@@ -97,6 +128,10 @@ class Account:
     def refusal(self, now: float) -> AuthenticationError | None:
         """Return what every message is refused with now; None when the next one may ask for a place."""
         return self._refusal if now < self._next_probe else None
+
+    def until_probe(self, now: float) -> float:
+        """Return the seconds until the next message may ask for a place."""
+        return max(0.0, self._next_probe - now)
 
     def refuse(self, now: float, started: float, retry_after: float | None, jitter: float) -> bool:
         """Pause after a 429; see `Pacer.refuse`."""
@@ -133,6 +168,10 @@ class Accounts:
             account = self._known.get((host, write_key))
             # One step: a signal handler's call in between may have made and used one.
             return account or self._known.setdefault((host, write_key), Account(host, write_key))
+
+    def known(self) -> list[Account]:
+        """Return all accounts, in the order in which they came to be known."""
+        return list(self._known.values())
 
     def forget(self) -> None:
         """Start anew, in a forked child: the locks may be held by threads that do not exist there."""

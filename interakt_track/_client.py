@@ -217,7 +217,7 @@ class Client:
     def stats(self) -> Stats:
         """Return what became of every message so far; the numbers add up."""
         self._check_process()
-        return self._engine.queue.stats(dict(self._refused))
+        return self._engine.stats(dict(self._refused))
 
     def api_client(self) -> AuthenticatedClient:
         """Return the generated, typed low-level client, ready with this client's key, host and timeout.
@@ -259,6 +259,7 @@ class Client:
             settings.enabled and not settings.sync_mode and settings.before_send is None and self._account is not None
         )
         self._engine.follow(settings)
+        self._put = self._engine.put_at_once
         if self._account is not None:
             self._engine.ask(self._account)
         DEBUG_OUTPUT.show(self, is_wanted=settings.debug)
@@ -282,7 +283,7 @@ class Client:
     def _accept(self, message: Message, problems: list[InvalidMessageError] | None) -> Receipt:
         """Queue a message; the usual case costs no more than these few looks."""
         if self._is_plain and not problems and not self._reporter.is_telling and not needs_care():
-            if self._queue.put(message):
+            if self._put(message):
                 return Receipt(message, self._queue)
             return self._find_room(message)
         return self._accept_with_care(message, problems or [])
@@ -311,7 +312,7 @@ class Client:
             message.told_by = LOG
         elif settings.sync_mode and not is_own_thread():
             return self._send_in_sync(message)
-        if not self._queue.put(message):
+        if not self._put(message):
             return self._find_room(message)
         if _lifecycle.is_leaving():
             self._engine.shut_down(monotonic(), settings.shutdown_timeout)  # no handler will run again to send it

@@ -7,6 +7,8 @@ from time import monotonic
 from . import _lifecycle
 from ._account import Share
 from ._errors import DeliveryError, ExpiredError, ShutdownError, UnreachableError
+from ._ledger import Spooled
+from ._locks import IMPORT_LOCK
 from ._logs import Quiet
 from ._messages import LOG, RAISE
 from ._queue import Queue, is_final
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from ._account import Account
     from ._messages import Message
     from ._settings import Settings
+    from ._spool import Spool
+    from ._stats import Stats
 
+STEP = 0.1  # seconds between two looks at a file that no thread reads
 PATIENCE = 60.0  # seconds without a settled message after which a flush without a timeout gives up
 REPORTING_TIME = 1.0  # seconds beyond `shutdown_timeout` that `on_error` may take at exit
 FOREVER = float("inf")
@@ -49,6 +54,8 @@ class Engine:
         self.reporter = Reporter(lambda: not self.queue.is_inherited and not self.queue.is_settled(), self.quiet)
         self._workers = Workers(self.queue, self.reporter, self.quiet, settings=settings, new_sender=Sender)
         self._shares: dict[Account, Share] = {}
+        self.spool: Spool | None = None
+        self._spools: list[Spool] = []
         self.follow(settings)
         _lifecycle.register(self)
 
@@ -60,6 +67,22 @@ class Engine:
         self.reporter.on_error = settings.on_error
         self._workers.settings = settings
         self.settings = settings
+        self._follow_spool()
+
+    def _follow_spool(self) -> None:
+        """Write to the file that the settings name; one that they named before is looked after until it is empty."""
+        path = self.settings.spool
+        for spool in self._spools:
+            spool.settings = self.settings
+        self.spool = next((spool for spool in self._spools if spool.path == path), None)
+        if path is not None and self.spool is None:
+            with IMPORT_LOCK:
+                from ._spool import Spool  # noqa: PLC0415 - brings sqlite3, wanted only where there is a spool
+
+            self.spool = Spool(self.settings, self.queue, self.quiet)
+            self._spools.append(self.spool)
+            self.queue.keeps = True
+        self.put_at_once = self.queue.put if self.spool is None else self.spool.put
 
     def ask(self, account: Account) -> None:
         """Hold an account to the settings' `rate_limit`, for as long as messages may wait that were called under it."""
@@ -67,7 +90,11 @@ class Engine:
 
     def hasten(self) -> None:
         """Release what waits, at exit."""
-        if not self.queue.is_inherited and not _lifecycle.is_forked() and not self.queue.is_settled():
+        if self.queue.is_inherited or _lifecycle.is_forked():
+            return
+        for spool in self._spools:
+            spool.mark()
+        if not self.queue.is_settled():
             self.queue.mark()
 
     def leave(self, started: float) -> None:
@@ -79,6 +106,8 @@ class Engine:
         """Stay behind in a forked child: what waits here is sent by the parent."""
         self.queue.is_inherited = True
         self.reporter.forget()
+        for spool in self._spools:
+            spool.leave_to_parent()
 
     def put(self, message: Message, *, seconds: float) -> bool:
         """Queue a message as soon as there is room, within so many seconds.
@@ -87,7 +116,7 @@ class Engine:
             False when there was none in time, or when the calling thread is one that makes room.
         """
         deadline = monotonic() + seconds
-        while not self.queue.put(message):
+        while not self.put_at_once(message):
             if is_own_thread() or monotonic() >= deadline:
                 return False
             self._stand_in(self.queue.has_room, deadline=deadline)
@@ -106,10 +135,13 @@ class Engine:
         """
         deadline = monotonic() + seconds
         message.told_by = RAISE
+        refusal = message.account.refusal(monotonic()) if self.queue.keeps else None
+        if refusal is not None:  # what waits in a file waits for the key; whoever waits for an answer has one
+            return Outcome("rejected", refusal)
         patience = min(seconds, self.settings.block_timeout) if self.settings.when_full == "block" else 0.0
         if not self.put(message, seconds=patience):
             return None
-        self.queue.mark()
+        self._hasten()
         try:
             self._wait(lambda: is_final(message), deadline=deadline)
         except BaseException:
@@ -132,22 +164,56 @@ class Engine:
             return
         deadline = started + timeout
         try:
+            for spool in self._spools:
+                if not spool.is_alone():
+                    spool.release()  # who else has the file open goes on at once
             self._flush(deadline, patience=FOREVER)
+            self._wait(lambda: not self.queue.count_in_flight(), deadline=deadline)
         finally:
+            for spool in self._spools:
+                spool.release()
             self._abandon(timeout)
             self.reporter.drain(deadline + REPORTING_TIME)
             self._abandon(timeout)  # what on_error queued meanwhile
+            for spool in self._spools:
+                spool.leave()
             self.queue.dismiss()
             self.quiet.tell_rest(is_last=_lifecycle.is_leaving())
+
+    def stats(self, refused: dict[str, int]) -> Stats:
+        """Return the numbers of this moment; they add up."""
+        return self.queue.stats(refused, self._look)
+
+    def _look(self) -> Spooled:
+        spooled = Spooled()
+        for spool in self._spools:
+            spool.look(spooled)
+        return spooled
+
+    def _hasten(self) -> list[tuple[Spool, int]]:
+        """Have what waits sent without waiting for more, and return what is to be waited for in files."""
+        marks = [(spool, spool.mark()) for spool in self._spools]
+        self.queue.mark()
+        return marks
 
     def _summon(self) -> None:
         if not self._workers.start_one():
             _lifecycle.hold(self)
 
     def _flush(self, deadline: float, *, patience: float) -> bool:
-        if is_own_thread() or self.queue.is_settled():
-            return self.queue.is_settled()
-        return self._wait(self.queue.mark().is_over, deadline=deadline, patience=patience)
+        if not self._spools:
+            if is_own_thread() or self.queue.is_settled():
+                return self.queue.is_settled()
+            return self._wait(self.queue.mark().is_over, deadline=deadline, patience=patience)
+        if is_own_thread() or not any(spool.is_waited_for() for spool in self._spools):
+            return self._is_settled([(spool, spool.mark()) for spool in self._spools])
+        for spool in self._spools:
+            spool.begin()
+        marks = self._hasten()
+        return self._wait(lambda: self._is_settled(marks), deadline=deadline, patience=patience)
+
+    def _is_settled(self, marks: list[tuple[Spool, int]]) -> bool:
+        return self.queue.is_confirmed() and all(spool.is_settled(mark) for spool, mark in marks)
 
     def _wait(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> bool:
         self._stand_in(is_over, deadline=deadline, patience=patience)
@@ -157,18 +223,33 @@ class Engine:
         """Send and report in this thread, until `is_over`, what no thread of ours does."""
         if not _lifecycle.is_leaving() and self._workers.start_one():
             return
-        queue = self.queue
-        is_stuck = queue.waiters.watch_progress(patience)
-        self._workers.help_out(lambda: is_over() or queue.is_sent() or is_stuck(), deadline=deadline)
+        is_stuck = self.queue.waiters.watch_progress(patience)
+        while True:
+            read_here = [spool for spool in self._spools if not spool.has_thread()]
+            for spool in read_here:
+                spool.step()
+            step = min(deadline, monotonic() + STEP) if read_here else deadline
+            self._workers.help_out(lambda: is_over() or self._is_sent() or is_stuck(), deadline=step)
+            if is_over() or self._is_sent() or is_stuck() or monotonic() >= deadline:
+                break
         self.reporter.drain(min(deadline, monotonic() + patience))
+
+    def _is_sent(self) -> bool:
+        """Tell whether nothing waits or is in flight, though a failure may still have to be reported."""
+        return self.queue.is_sent() and not any(spool.has_unread() for spool in self._spools)
 
     def _end(self, message: Message) -> Outcome:
         """End a message whose call has no time left."""
         expired = ExpiredError("the time of this call was up before the message could be sent")
-        if not self.queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
+        record = message.record
+        if record is not None and record.spool.withdraw(message, Outcome("dropped", expired)):
+            pass  # it was in the file only
+        elif not self.queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
             late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
             self.queue.give_up(message, Outcome("dropped", late))
-        outcome = message.outcome or Outcome("dropped", expired)  # one of the two above has set it
+        outcome = message.outcome or Outcome(
+            "dropped", expired
+        )  # one of the above has set it, or another process sends
         if isinstance(outcome.error, DeliveryError):
             outcome.error.queue_msg = wire(message)
         return outcome

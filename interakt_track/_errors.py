@@ -4,6 +4,7 @@ TrackError
 ├── SettingsError (ValueError)          a setting has a wrong value, or the write key is missing
 ├── InvalidMessageError (ValueError)    the arguments of a call cannot be sent
 ├── QueueFullError                      the queue held `max_queue_size` messages at the call
+├── SpoolError                          the spool file cannot be used
 └── DeliveryError                       an accepted message was not delivered
     ├── UnreachableError                no answer: refused, DNS, TLS, timeout, reset
     ├── ExpiredError                    its time was up before it could be sent
@@ -21,7 +22,11 @@ from ._patterns import Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypedDict
+    from typing import Any, Literal, TypeAlias, TypedDict
+
+    SpoolReason: TypeAlias = Literal[
+        "missing", "full", "locked", "corrupt", "foreign", "newer", "forked", "closed", "unusable"
+    ]
 
     class QueueMessage(TypedDict):
         """What would have been sent: the API's path, and the JSON body."""
@@ -53,6 +58,20 @@ class InvalidMessageError(TrackError, ValueError):
 
 class QueueFullError(TrackError):
     """The queue held `max_queue_size` messages when the call came; the receipt has it as its `error`."""
+
+
+class SpoolError(TrackError):
+    """The spool file cannot be used as it should; the text says why. No `identify` or `event` raises it.
+
+    Attributes:
+        reason: `"missing"`; `"full"`, its disk or up to `spool_max_bytes`; `"locked"` by another program; `"corrupt"`;
+            `"foreign"`, another program's database; `"newer"`, made by a newer version; `"forked"`, open when the
+            process was forked without Python's hooks; `"closed"`; or `"unusable"`: no folder, no permission, no disk.
+    """
+
+    def __init__(self, text: str, *, reason: SpoolReason = "unusable") -> None:
+        super().__init__(text)
+        self.reason: SpoolReason = reason
 
 
 class DeliveryError(TrackError):

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ._messages import Message
     from ._receipt import Outcome
 
 
@@ -40,17 +41,38 @@ class Mark:
         return self.epoch is not None and self.epoch.is_over
 
 
+class Spooled:
+    """What a client's spools add to its numbers.
+
+    Attributes:
+        handed: Messages called here that are in a file only.
+        ended: Those that others have ended since, by status.
+        waiting: All that wait in the file, whoever called them; None without a spool.
+        problem: Why messages wait in memory in place of the file; None when they do not.
+    """
+
+    __slots__ = ("ended", "handed", "problem", "waiting")
+
+    def __init__(self) -> None:
+        self.handed = 0
+        self.ended = {"delivered": 0, "rejected": 0, "dropped": 0}
+        self.waiting: int | None = None
+        self.problem: str | None = None
+
+
 class Ledger:
     """Counts messages as they move: taken in, in flight, back again, ended.
 
     Attributes:
         waiting: Taken in and not in flight.
         in_flight: In a request under way.
+        unconfirmed: Ended, and not told of yet.
     """
 
     def __init__(self) -> None:
         self.waiting = 0
         self.in_flight = 0
+        self.unconfirmed = 0
         self._taken_in = 0
         self._withdrawn = 0
         self._retried = 0
@@ -59,10 +81,13 @@ class Ledger:
         self._ended = {"delivered": 0, "rejected": 0, "dropped": 0}
         self._epochs: deque[Epoch] = deque([Epoch()])
 
-    def take_in(self) -> Epoch:
-        """Count a message as waiting, and return the epoch it belongs to."""
+    def take_in(self, message: Message) -> Epoch:
+        """Count a message as waiting, and return the epoch it belongs to.
+
+        A flush finds out from the file whether what is in one is settled: other processes have a part in that.
+        """
         epoch = self._epochs[-1]
-        epoch.unsettled += 1
+        epoch.unsettled += message.record is None
         self._taken_in += 1
         self.waiting += 1
         return epoch
@@ -83,19 +108,30 @@ class Ledger:
         self._retried += is_retry
         self._retried_ambiguous += is_ambiguous
 
-    def end(self, epoch: Epoch, outcome: Outcome, *, was_in_flight: bool) -> None:
+    def end(self, epoch: Epoch, message: Message, outcome: Outcome, *, was_in_flight: bool) -> None:
         """Count a message as ended; those who wait for it go on waiting until that is reported."""
         if was_in_flight:
             self.in_flight -= 1
         else:
             self.waiting -= 1
         self._ended[outcome.status] += 1
-        outcome.epoch = epoch
+        outcome.epoch = epoch if message.record is None else None
         if outcome.is_final:
             self.confirm(outcome)
+        else:
+            self.unconfirmed += 1
+
+    def give_back(self, *, was_in_flight: bool) -> None:
+        """Forget a message that goes on waiting in a file."""
+        if was_in_flight:
+            self.in_flight -= 1
+        else:
+            self.waiting -= 1
+        self._taken_in -= 1
 
     def confirm(self, outcome: Outcome) -> None:
         """Note that an ended message is told of, too."""
+        self.unconfirmed -= not outcome.is_final
         outcome.is_final = True
         epoch, outcome.epoch = outcome.epoch, None
         if epoch is not None:
@@ -106,14 +142,15 @@ class Ledger:
         self._withdrawn += 1
         self._ended[outcome.status] += 1
 
-    def pass_over(self, epoch: Epoch | None) -> None:
-        """Forget the place of a withdrawn message; None: it had not been taken in."""
+    def pass_over(self, epoch: Epoch | None, message: Message) -> None:
+        """Forget the place of a withdrawn message; without an epoch, it had not been taken in."""
         self._withdrawn -= 1
         if epoch is None:
             self._taken_in += 1
             return
         self.waiting -= 1
-        self._count_down(epoch)
+        if message.record is None:
+            self._count_down(epoch)
 
     def has_withdrawn(self) -> bool:
         """Tell whether places are to be passed over."""
@@ -128,30 +165,35 @@ class Ledger:
 
     def is_settled(self) -> bool:
         """Tell whether nothing taken in is left to wait for."""
-        return len(self._epochs) == 1 and self._epochs[0].unsettled == 0
+        is_moving = self.waiting or self.in_flight or self.unconfirmed
+        return not is_moving and len(self._epochs) == 1 and self._epochs[0].unsettled == 0
 
     def count_waiting(self, in_inbox: int) -> int:
         """Return how many messages wait, those in the inbox included."""
         return self.waiting + in_inbox - self._withdrawn
 
-    def stats(self, in_inbox: int, refused: Mapping[str, int]) -> Stats:
+    def stats(self, in_inbox: int, refused: Mapping[str, int], spooled: Spooled) -> Stats:
         """Return the numbers of this moment.
 
         Args:
             in_inbox: Messages accepted and not taken in yet.
             refused: Calls that were not accepted, by reason.
+            spooled: What is in files, and what became of it elsewhere.
         """
+        ended = {status: count + spooled.ended[status] for status, count in self._ended.items()}
         return Stats(
-            queued=self._taken_in + in_inbox,
-            waiting=self.count_waiting(in_inbox),
+            queued=self._taken_in + in_inbox + spooled.handed + sum(spooled.ended.values()),
+            waiting=self.count_waiting(in_inbox) + spooled.handed,
             in_flight=self.in_flight,
             retried=self._retried,
             retried_ambiguous=self._retried_ambiguous,
             merged=self._merged,
             refused=refused,
-            delivered=self._ended["delivered"],
-            rejected=self._ended["rejected"],
-            dropped=self._ended["dropped"],
+            delivered=ended["delivered"],
+            rejected=ended["rejected"],
+            dropped=ended["dropped"],
+            spool_waiting=spooled.waiting,
+            spool_problem=spooled.problem,
         )
 
     def _count_down(self, epoch: Epoch) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._account import Account
     from ._receipt import Outcome
+    from ._rows import Record
 
     Kind: TypeAlias = Literal["user", "event"]
     Phone: TypeAlias = tuple[str | None, str | None]
@@ -42,7 +43,7 @@ _SURELY_SMALL = 50_000  # characters, or bytes of a snapshot; three times this, 
 
 
 class Message:
-    """What one call asked to send; frozen but for the last three.
+    """What one call asked to send; frozen but for the last four.
 
     Attributes:
         country_code: `"+91"` form; `phone_number` is the national significant number.
@@ -53,9 +54,11 @@ class Message:
         account: Host and key of the call; None only as long as the client is still looking for a key.
         told_by: How a failure is told: `REPORT`, `LOG` or `RAISE`; the client sets it before queueing.
         outcome: None until the message is settled; the queue sets it, once.
+        record: Where it is in a spool's file; None as long as it is in memory only.
     """
 
     __slots__ = (
+        "__weakref__",
         "account",
         "add_to_sales_cycle",
         "called_at",
@@ -66,6 +69,7 @@ class Message:
         "outcome",
         "phone_number",
         "priority",
+        "record",
         "snapshot",
         "tags",
         "told_by",
@@ -87,6 +91,7 @@ class Message:
     account: Account
     told_by: int
     outcome: Outcome | None
+    record: Record | None
 
     def __init__(
         self,
@@ -115,6 +120,7 @@ class Message:
         self.account = account  # type: ignore[assignment]  # None only until the client has set it, before queueing
         self.told_by = REPORT
         self.outcome = None
+        self.record = None
 
         if user_id is None and self.phone_number is None:
             raise InvalidMessageError("user_id and phone_number are both missing; one of them has to say who it is")

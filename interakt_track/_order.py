@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BLOCKED, READY, DELAYED, IN_FLIGHT, DONE = range(5)
 
 PRIORITIES = 3
+MAX_MERGED = 500  # messages of a file in one request; SQLite takes up to 999 values
 MAX_STARVATION = 20.0  # seconds a priority may be passed over while it has something ready; the promise is a minute
 
 
@@ -39,6 +40,8 @@ class Unit:
         attempts: Requests made for `current`.
         free_attempts: Those of them that cost no retry: the account was refused, not the message.
         error: What its last attempt failed with.
+        successes: How many of the account's had succeeded when it was last tried.
+        patience: Seconds that the thread has that sends it.
         due: When it may be tried again, while delayed.
         refusal: What it is rejected with unsent: the API refuses its account's key.
     """
@@ -56,12 +59,14 @@ class Unit:
         "is_apart",
         "lane",
         "messages",
+        "patience",
         "priority",
         "refusal",
         "second_blocker",
         "second_follower",
         "started",
         "state",
+        "successes",
     )
 
     def __init__(self, message: Message, lane: Lane, epoch: Epoch) -> None:
@@ -75,6 +80,8 @@ class Unit:
         self.free_attempts = 0
         self.error: DeliveryError | None = None
         self.refusal: AuthenticationError | None = None
+        self.successes = 0
+        self.patience = float("inf")
         self.blockers = 0
         self.due = 0.0
         self.started = 0.0
@@ -194,6 +201,16 @@ class Lane:
         waiting = chain(*self._ready, (unit for _, _, unit in self._delayed))
         return next((unit for unit in waiting if unit.state in (READY, DELAYED) and message in unit.messages), None)
 
+    def release(self) -> list[Unit]:
+        """Take out the units that are in a file, not in flight, and that nothing blocks."""
+        self.wake(float("inf"), all_of_them=True)
+        released = []
+        for unit in [unit for waiting in self._ready for unit in waiting if unit.messages[0].record is not None]:
+            if unit.state == READY:  # a raised one stands in two places
+                self.settle(unit)
+                released.append(unit)
+        return released
+
     def take_any(self) -> Unit | None:
         """Return a unit that nothing blocks and that is not in flight, for a queue that gives all of them up."""
         for priority, waiting in enumerate(self._ready):
@@ -225,6 +242,8 @@ class Lane:
             return False  # taken apart, it is sent one by one: what melts in would go with the first, before the others
         if RAISE in (tail.current.told_by, message.told_by):
             return False  # whoever waits in sync mode waits for a request of its own
+        if not _are_kept_together(tail.messages, message):
+            return False
         merged = merge(tail.current, message)
         if merged is None:
             return False
@@ -278,6 +297,14 @@ class Lane:
                 self._passed_over[lower] = now
         self._passed_over[choice] = None
         return choice
+
+
+def _are_kept_together(messages: list[Message], message: Message) -> bool:
+    """Tell whether messages are all in one file, or all in none, and few enough for one statement about all of them."""
+    first, second = messages[0].record, message.record
+    if first is None or second is None:
+        return first is second
+    return first.spool is second.spool and len(messages) < MAX_MERGED
 
 
 def _follow(tail: Unit, unit: Unit) -> None:

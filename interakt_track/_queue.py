@@ -14,7 +14,7 @@ import threading
 from time import monotonic
 
 from ._inbox import NORMAL, Inbox
-from ._ledger import Ledger, Mark
+from ._ledger import Ledger, Mark, Spooled
 from ._lifecycle import is_forked
 from ._order import IN_FLIGHT, Lane
 from ._receipt import Outcome
@@ -57,6 +57,8 @@ class Queue:
         self.max_size = max_size
         self.inbox = Inbox(batch_size=batch_size, flush_interval=flush_interval)
         self.is_inherited = False  # after a fork: the parent's, whose locks may be held for ever
+        self.keeps = False  # whether what waits is kept while the API refuses the account's key
+        self.is_releasing = False  # whether what is in a file is left to it
         self._summon = summon
         self._clock = clock
         self._lanes: dict[Account, Lane] = {}
@@ -67,6 +69,7 @@ class Queue:
         self.waiters = Waiters(self._lock, clock)
         self.room = Waiters(self._lock, clock)
         self._is_dismissed = False
+        self._note_release: Callable[[Message], None] = lambda message: None
         self._ledger = Ledger()
 
     # Called by those who queue.
@@ -90,6 +93,16 @@ class Queue:
             mark = self.inbox.add_mark()
         self._nudge()
         return mark
+
+    def take_over(self, messages: list[Message], note: Callable[[], None]) -> None:
+        """Queue messages that were read from a file; `note` is called in the moment in which they are here."""
+        with self._lock:
+            for message in messages:
+                self.inbox.expect(message)
+                self.inbox.items.append(message)
+            note()
+        if len(self.inbox.items) >= self._takers.wake_at:
+            self._nudge()
 
     # Called by those who take.
 
@@ -175,6 +188,38 @@ class Queue:
             unit.attempts = unit.free_attempts = 0
             unit.lane.resume(unit)
 
+    def lose(self, unit: Unit, messages: list[Message], outcome_of: Callable[[Message], Outcome]) -> None:
+        """End those messages of a unit in flight that somebody took out of the file; the others wait on."""
+        with self._lock:
+            if unit.state != IN_FLIGHT:
+                return
+            self._in_flight_units.discard(unit)
+            self._end(unit, messages, outcome_of)
+            unit.messages = [message for message in unit.messages if message not in messages]
+            if unit.messages:
+                self._ledger.stop(len(unit.messages))
+                unit.current = unit.messages[0]
+                unit.is_apart = len(unit.messages) > 1  # what was merged holds traits that were taken out
+                unit.lane.resume(unit)
+            else:
+                self._close(unit)
+            self.waiters.tell()
+
+    def release(self, note: Callable[[Message], None]) -> None:
+        """Leave what is in a file to it, and take nothing more from there; what is in flight goes on.
+
+        Args:
+            note: Called, with the lock held, for each message that is not here any more.
+        """
+        with self._lock:
+            self._note_release = note
+            self.is_releasing = True
+            for item in self.inbox.pop_all():
+                self._link(item)
+            self._release()
+            self.waiters.tell()
+            self._takers.wake_all()
+
     def confirm(self, outcome: Outcome) -> None:
         """Note that a message's failure has been reported; only now it is settled for those who wait."""
         with self._lock:
@@ -219,19 +264,21 @@ class Queue:
                     return
 
     def abandon(self, outcome_of: Callable[[Message], Outcome]) -> None:
-        """End everything that is not settled; a late answer to what is in flight is ignored."""
+        """End everything that is not settled, and is in no file; a late answer to what is in flight is ignored."""
         with self._lock:
             for item in self.inbox.pop_all():
                 self._link(item)
             for unit in tuple(self._in_flight_units):
                 self._in_flight_units.discard(unit)
-                self._end(unit, unit.messages, outcome_of)
+                self._leave(unit, outcome_of)
                 self._close(unit)
+            self._release()
             for lane in tuple(self._lanes.values()):
                 while (waiting := lane.take_any()) is not None:
                     if self._drop_withdrawn(waiting):
-                        self._end(waiting, waiting.messages, outcome_of)
+                        self._leave(waiting, outcome_of)
                         self._close(waiting)
+            self.is_releasing = False
             self.waiters.tell()
             self.room.tell()
 
@@ -247,6 +294,29 @@ class Queue:
         """Tell whether one more message may wait; marks, and the places of withdrawn ones, take no room."""
         with self._lock:
             return self._ledger.count_waiting(self.inbox.count()) < self.max_size
+
+    def count_room(self) -> int:
+        """Return how many more messages may be here, those in flight counted."""
+        with self._lock:
+            return self.max_size - self._ledger.count_waiting(self.inbox.count()) - self._ledger.in_flight
+
+    def tell_room(self) -> None:
+        """Wake those that wait for room, to look again."""
+        with self._lock:
+            self.room.tell()
+
+    def tell_waiters(self) -> None:
+        """Let those who wait look again: something has changed elsewhere."""
+        with self._lock:
+            self.waiters.tell()
+
+    def is_confirmed(self) -> bool:
+        """Tell whether every failure has been reported."""
+        return not self._ledger.unconfirmed
+
+    def count_in_flight(self) -> int:
+        """Return how many messages are in a request under way."""
+        return self._ledger.in_flight
 
     def is_settled(self) -> bool:
         """Tell whether nothing queued so far is left to wait for."""
@@ -267,10 +337,21 @@ class Queue:
             lambda: message.outcome is not None and message.outcome.is_final, deadline=deadline
         )
 
-    def stats(self, refused: dict[str, int]) -> Stats:
-        """Return the numbers of this moment; they add up."""
+    def end_elsewhere(self, message: Message, outcome: Outcome) -> None:
+        """Note what became of a message that is not here, and that another process has ended."""
         with self._lock:
-            return self._ledger.stats(self.inbox.count(), refused)
+            message.outcome = message.outcome or outcome
+            self.waiters.tell()
+
+    def stats(self, refused: dict[str, int], look: Callable[[], Spooled] = Spooled) -> Stats:
+        """Return the numbers of this moment; they add up.
+
+        Args:
+            refused: Calls that were not accepted, by reason.
+            look: Returns what is in files; called in the moment in which all else is counted.
+        """
+        with self._lock:
+            return self._ledger.stats(self.inbox.count(), refused, look())
 
     def _nudge(self) -> None:
         with self._lock:
@@ -283,8 +364,13 @@ class Queue:
     def _next(self, now: float) -> tuple[Unit | None, float]:
         """Return the unit to send now, or None and the seconds until there may be one."""
         wait = self._take_in()
+        if self.is_releasing:
+            self._release()
         for account, lane in tuple(self._lanes.items()):
             refusal = account.refusal(now)
+            if refusal is not None and self.keeps:
+                wait = min(wait, account.until_probe(now))
+                continue
             lane.wake(now, all_of_them=refusal is not None)
             delay = INFINITY
             if lane.ready:
@@ -328,13 +414,13 @@ class Queue:
             self.waiters.tell()
             return
         if item.outcome is not None:
-            self._ledger.pass_over(None)
+            self._ledger.pass_over(None, item)
             return
         self._is_dismissed = False
         lane = self._lanes.get(item.account)
         if lane is None:
             lane = self._lanes[item.account] = Lane(item.account)
-        if lane.link(item, self._ledger.take_in()) is None:
+        if lane.link(item, self._ledger.take_in(item)) is None:
             self._ledger.merge()
 
     def _leave_flight(self, unit: Unit, *, is_retry: bool = False, is_ambiguous: bool = False) -> None:
@@ -344,15 +430,40 @@ class Queue:
     def _end(self, unit: Unit, messages: list[Message], outcome_of: Callable[[Message], Outcome]) -> None:
         for message in messages:
             outcome = message.outcome = outcome_of(message)
-            self._ledger.end(unit.epoch, outcome, was_in_flight=unit.state == IN_FLIGHT)
+            self._ledger.end(unit.epoch, message, outcome, was_in_flight=unit.state == IN_FLIGHT)
+
+    def _leave(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> None:
+        """End what a unit holds; what is in a file waits on there."""
+        if unit.messages[0].record is None:
+            self._end(unit, unit.messages, outcome_of)
+        else:
+            self._forget(unit)
+
+    def _release(self) -> None:
+        """Leave to their file all units that nothing blocks, and then those behind them."""
+        for lane in tuple(self._lanes.values()):
+            while released := lane.release():
+                for unit in released:
+                    self._forget(unit)
+            if lane.is_empty():
+                self._lanes.pop(lane.account, None)
+
+    def _forget(self, unit: Unit) -> None:
+        for message in unit.messages:
+            if message.outcome is not None:
+                self._ledger.pass_over(unit.epoch, message)
+            else:
+                self._ledger.give_back(was_in_flight=unit.state == IN_FLIGHT)
+                self._note_release(message)
 
     def _drop_withdrawn(self, unit: Unit) -> bool:
         """Take the withdrawn messages out of a waiting unit; False when that ended it."""
         kept = [message for message in unit.messages if message.outcome is None]
         if len(kept) == len(unit.messages):
             return True
-        for _ in range(len(unit.messages) - len(kept)):
-            self._ledger.pass_over(unit.epoch)
+        for message in unit.messages:
+            if message.outcome is not None:
+                self._ledger.pass_over(unit.epoch, message)
         unit.messages = kept
         if not kept:
             self._close(unit)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 WINDOW = 61.0  # the server counts 60 s; a request's way there varies, and a second more was clean in simulation
 BURST_SHARE = 0.1  # of a minute's requests may start at once; the rest is spread evenly
 GROWTH = 1.05  # a minute, from what was last accepted: finds a raised limit, and costs one refused request a minute
 FIRST_PAUSE = 2.0  # seconds; doubles with each refusal that follows. At 1 s a fixed window refused 3 requests, not 1
 MAX_PAUSE = 60.0  # no window known of this API is longer
+MAX_OUTAGE_PAUSE = 30.0  # as long as a message's own longest delay: an API that is back is noticed as soon
 TINY = 1e-6  # seconds; less is the rounding of sums, and would be waited for without end
 IDLE = 5.0  # seconds without a start end a spell of sending; a pace is learned from a full minute of it only
 MAX_LOOKS = 1000  # at the starts in the window, for each start; plans have fewer
@@ -82,6 +87,14 @@ class Pacer:
         if pace is not None:
             self._next_even_start = max(self._next_even_start, now) + max(WINDOW / pace, self._stretched(now))
 
+    def restore(self, starts: Iterable[float]) -> None:
+        """Count requests that another process started, whose place this one takes."""
+        self._starts = deque(sorted((*self._starts, *starts)))
+        if self._starts:
+            self._last_start = max(self._last_start, self._starts[-1])
+            if self.limit is not None:
+                self._next_even_start = max(self._next_even_start, self._last_start + WINDOW / self.limit)
+
     def accept(self, now: float) -> None:
         """Note that a request ended, and the account was not refused."""
         self._in_flight -= 1
@@ -115,13 +128,28 @@ class Pacer:
         if started < self._paused_at:
             return False
         self._learn(now)
-        if retry_after is None:
-            pause = min(MAX_PAUSE, FIRST_PAUSE * 2**self._level)
+        self._pause(now, jitter if retry_after is None else None, MAX_PAUSE)
+        return True
+
+    def fail(self, now: float, started: float, jitter: float) -> bool:
+        """Note that a request failed as those before it did, the whole service being out of order, and pause.
+
+        The arguments and what is returned are as of `refuse`; nothing is learned of the pace.
+        """
+        self._in_flight -= 1
+        if started < self._paused_at:
+            return False
+        self._pause(now, jitter, MAX_OUTAGE_PAUSE)
+        return True
+
+    def _pause(self, now: float, jitter: float | None, at_most: float) -> None:
+        """Pause, then send one request at a time; without `jitter` as long as is paused already."""
+        if jitter is not None:
+            pause = min(at_most, FIRST_PAUSE * 2**self._level)
             self._paused_until = max(self._paused_until, now + pause * (0.5 + jitter / 2))
         self._level = min(self._level + 1, 10)
         self._paused_at = now
         self._allowed_in_flight = 1
-        return True
 
     def _learn(self, now: float) -> None:
         """Take what 60 s of sending were accepted as the pace, once there are 60 s to judge by."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ._errors import APIError, DeliveryError, RateLimitError, ServerError, UnreachableError
+from ._errors import APIError, DeliveryError, RateLimitError, RejectedError, ServerError, UnreachableError
 from ._locks import IMPORT_LOCK
 from ._patterns import Pattern
 
 MAX_RETRY_AFTER = 300.0  # beyond this a restart or the spool is the better answer; a typo must not stop us for a year
 FIRST_DELAY = 0.5  # upper end of the first wait: long enough for a load balancer to change its mind
 MAX_DELAY = 30.0  # upper end of any wait: an API that is back is noticed within half a minute
+
+MAX_STRIKES = 20  # with the delays between them some minutes of a service that works for everybody else
 
 _REQUEST_TIMEOUT = 408  # the one other 4xx that says "again" (RFC 9110 §15.5.9)
 _SECONDS = Pattern(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
@@ -31,6 +33,37 @@ def retry_delay(error: DeliveryError, retries: int, *, max_retries: int, random:
     delay = backoff(retries + 1, random=random)
     wished = error.retry_after if isinstance(error, APIError) else None
     return delay if wished is None else max(delay, wished)
+
+
+def kept_delay(
+    error: DeliveryError, failures: int, *, strikes: int, age: float, max_age: float, random: float
+) -> float | None:
+    """Return the seconds to wait before a message in a spool is sent again, or None when it is given up.
+
+    An outage lasts as long as it lasts, so no number of failures ends a message. What ends it is an answer of the API
+    itself that would be the same the next time, its age, and failing again and again while other people's do not.
+
+    Args:
+        error: As for `retry_delay`.
+        failures: How often it has failed, as far as this process knows.
+        strikes: How often it has failed while other people's messages did not.
+        age: Seconds since its call.
+        max_age: The age from which on a failure is its last.
+        random: As for `backoff`.
+    """
+    if age >= max_age or strikes >= MAX_STRIKES or is_final(error):
+        return None
+    delay = backoff(failures, random=random)
+    wished = error.retry_after if isinstance(error, APIError) else None
+    return delay if wished is None else max(delay, wished)
+
+
+def is_final(error: DeliveryError) -> bool:
+    """Tell whether an answer is the API's own, and would be the same the next time.
+
+    A page of HTML is a proxy's or a gateway's, and may be the answer to everything for an hour.
+    """
+    return isinstance(error, RejectedError) and error.is_from_api and not _may_pass(error)
 
 
 def _may_pass(error: DeliveryError) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     RateLimit: TypeAlias = int | Literal["growth", "advanced"] | None
     WhenFull: TypeAlias = Literal["drop", "block", "raise"]
     OnAmbiguous: TypeAlias = Literal["retry", "give_up"]
+    SpoolSync: TypeAlias = Literal["normal", "full"]
 
     class SettingsArguments(TypedDict, total=False):
         """The keyword arguments of `Settings`, each optional."""
@@ -44,11 +45,19 @@ if TYPE_CHECKING:
         when_full: WhenFull
         block_timeout: float
         on_ambiguous: OnAmbiguous
+        spool: str | os.PathLike[str] | None
+        spool_sync: SpoolSync
+        spool_max_age: float
+        spool_max_bytes: int
+        spool_retention: float
 
 
 DEFAULT_HOST = "https://api.interakt.ai"
 PLANS = {"growth": 300, "advanced": 600}
 """Requests a minute of the published plans."""
+
+DAY = 86_400.0
+MIN_SPOOL_BYTES = 1_048_576  # a message may be as big; less could not hold one
 
 _MAX_KEY_LENGTH = 4096  # longer is a pasted file, not a key
 
@@ -82,6 +91,13 @@ class Settings:
             `"raise"` a `QueueFullError`.
         block_timeout: Seconds a call may block for room; then its message is dropped.
         on_ambiguous: Whether an event is sent again that the API may have received: `"retry"` or `"give_up"`.
+        spool: The file in which what waits is kept, so that it outlives the process; a path, also a relative one, of
+            which the folder is made where it is missing. None keeps it in memory.
+        spool_sync: What a message in the spool survives when its call has returned: `"normal"` the end of the process,
+            whatever ends it, `"full"` a power cut too.
+        spool_max_age: Seconds after its call for which a message in the spool is tried again.
+        spool_max_bytes: How large the spool may grow, 1 MiB or more; what comes then waits in memory.
+        spool_retention: Seconds for which a message that was not delivered is kept among the spool's failed ones.
 
     Raises:
         SettingsError: A value is not what the setting must be. The text names the setting, never the key.
@@ -103,6 +119,11 @@ class Settings:
         "on_error",
         "rate_limit",
         "shutdown_timeout",
+        "spool",
+        "spool_max_age",
+        "spool_max_bytes",
+        "spool_retention",
+        "spool_sync",
         "strict",
         "sync_mode",
         "timeout",
@@ -130,6 +151,11 @@ class Settings:
     when_full: WhenFull
     block_timeout: float
     on_ambiguous: OnAmbiguous
+    spool: str | None
+    spool_sync: SpoolSync
+    spool_max_age: float
+    spool_max_bytes: int
+    spool_retention: float
 
     def __init__(
         self,
@@ -154,6 +180,11 @@ class Settings:
         when_full: WhenFull = "drop",
         block_timeout: float = 10,
         on_ambiguous: OnAmbiguous = "retry",
+        spool: str | os.PathLike[str] | None = None,
+        spool_sync: SpoolSync = "normal",
+        spool_max_age: float = 7 * DAY,
+        spool_max_bytes: int = 2**30,
+        spool_retention: float = 30 * DAY,
     ) -> None:
         values = {
             "write_key": _key("write_key", write_key, os.environ.get("INTERAKT_WRITE_KEY")),
@@ -176,6 +207,11 @@ class Settings:
             "when_full": _choice("when_full", when_full, ("drop", "block", "raise")),
             "block_timeout": _seconds("block_timeout", block_timeout, may_be_zero=True),
             "on_ambiguous": _choice("on_ambiguous", on_ambiguous, ("retry", "give_up")),
+            "spool": _file("spool", spool),
+            "spool_sync": _choice("spool_sync", spool_sync, ("normal", "full")),
+            "spool_max_age": _seconds("spool_max_age", spool_max_age, may_be_zero=False),
+            "spool_max_bytes": _count("spool_max_bytes", spool_max_bytes, at_least=MIN_SPOOL_BYTES),
+            "spool_retention": _seconds("spool_retention", spool_retention, may_be_zero=False),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -299,6 +335,17 @@ def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise _wrong(name, " or ".join(f'"{choice}"' for choice in choices), value)
     return value
+
+
+def _file(name: str, value: object) -> str | None:
+    """Return an absolute path: a program may change its folder later, and a daemon does."""
+    if value is None:
+        return None
+    must_be = "the path of a file such as track.db, or None"
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str) or not path or path.endswith(("/", os.sep)) or "\0" in path or path == ":memory:":
+        raise _wrong(name, must_be, value)
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - pathlib takes 10 ms to import
 
 
 def _function(name: str, value: Any) -> Any:

@@ -24,6 +24,12 @@ class Stats:
         retried_ambiguous: Those of them after an attempt that the API may have received: an event may be there twice.
         merged: Messages that went out in another one's request.
         refused: Calls that were not accepted, by reason: `"queue_full"`, `"before_send"`, `"invalid"`, `"disabled"`.
+        spool_waiting: With a spool: messages that wait in its file, whichever process called them; None when it cannot
+            be read, and without one.
+        spool_problem: Why messages wait in memory although there is a spool; None while they do not.
+
+    With a spool, what this process called counts wherever it is; what others, or an earlier life, called counts while
+    this process sends it. What another process delivered or rejected counts here when this one looks.
     """
 
     __slots__ = (
@@ -36,6 +42,8 @@ class Stats:
         "rejected",
         "retried",
         "retried_ambiguous",
+        "spool_problem",
+        "spool_waiting",
         "waiting",
     )
 
@@ -52,6 +60,8 @@ class Stats:
         retried_ambiguous: int,
         merged: int,
         refused: Mapping[str, int],
+        spool_waiting: int | None = None,
+        spool_problem: str | None = None,
     ) -> None:
         self.queued: Final = queued
         self.delivered: Final = delivered
@@ -63,6 +73,8 @@ class Stats:
         self.retried_ambiguous: Final = retried_ambiguous
         self.merged: Final = merged
         self.refused: Final = refused
+        self.spool_waiting: Final = spool_waiting
+        self.spool_problem: Final = spool_problem
 
     def __setattr__(self, name: str, value: object) -> None:
         if hasattr(self, name):
@@ -82,5 +94,5 @@ class Stats:
     def as_dict(self) -> dict[str, object]:
         """Return the numbers by name, for logs and metrics."""
         first = ("queued", "delivered", "rejected", "dropped", "waiting", "in_flight")
-        rest = ("retried", "retried_ambiguous", "merged", "refused")
+        rest = ("retried", "retried_ambiguous", "merged", "refused", "spool_waiting", "spool_problem")
         return {name: getattr(self, name) for name in (*first, *rest)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 try:
     import _json  # what `json` encodes with; `json` itself brings `re`
 except ImportError:  # no accelerator, as on PyPy
@@ -123,3 +125,8 @@ def _show_step(step: str | int) -> str:
     if isinstance(step, int):
         return "[*]" if step == ANY_MEMBER else f"[{step}]"
     return f"[{encode(step if len(step) <= 40 else step[:39] + '…')}]"
+
+
+def random() -> float:
+    """Return a number from 0 up to 1; `random` takes a millisecond to import, and repeats itself in forked children."""
+    return int.from_bytes(os.urandom(6)) / 2**48

@@ -39,6 +39,10 @@ class Waiters:
             if is_over():
                 woken.notify()
 
+    def has_any(self) -> bool:
+        """Tell whether somebody waits."""
+        return bool(self._waiting)
+
     def pause(self, seconds: float) -> None:
         """Wait until something is settled, for so many seconds at most; called with the lock held."""
         self._wait(lambda: True, seconds)

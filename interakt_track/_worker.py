@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import partial
 from time import monotonic, time
 
 from . import _lifecycle
+from ._custody import Custody, doubt, is_kept
 from ._errors import (
     APIError,
     AuthenticationError,
@@ -24,6 +24,7 @@ from ._receipt import Outcome
 from ._requests import wire
 from ._retry import retry_delay
 from ._threads import as_own_thread, start_thread
+from ._values import random
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
             """Close the connection."""
 
 
-LATE = 5.0  # seconds after its call from which on an event carries the time of the call
+LATE = 5.0  # seconds between an event's call and its sending from which on it carries the time of the call
 
 
 class Workers:
@@ -77,6 +78,7 @@ class Workers:
     ) -> None:
         self.settings = settings
         self._queue = queue
+        self._custody = Custody(queue, quiet)
         self._reporter = reporter
         self._new_sender = new_sender
         self._lock = threading.RLock()  # guards _alive and _started
@@ -151,10 +153,18 @@ class Workers:
             self._reject(unit, unit.refusal)
             return
         account = unit.lane.account
+        unit.patience = time_left
+        in_doubt = doubt(unit, self.settings)
+        if in_doubt is not None:
+            account.settle(monotonic(), is_accepted=False)
+            self._give_up(unit, in_doubt)
+            return
+        if not self._custody.start(unit):
+            return
         message = unit.current
         timeout = min(self.settings.timeout, max(time_left, 0.001))
         try:
-            response = sender.send(message, timeout=timeout, with_call_time=time() - message.called_at > LATE)
+            response = sender.send(message, timeout=timeout, with_call_time=abs(time() - message.called_at) > LATE)
         except DeliveryError as error:
             self._log_attempt(unit, str(error))
             self._fail(unit, error)
@@ -165,7 +175,8 @@ class Workers:
         else:
             self._log_attempt(unit, _describe(response))
             account.settle(monotonic(), is_accepted=True, is_key_good=True)
-            self._queue.deliver(unit, response)
+            if self._custody.acknowledge(unit):
+                self._queue.deliver(unit, response)
 
     def _fail(self, unit: Unit, error: DeliveryError) -> None:
         """Decide what a failed attempt means: wait, take apart, try again, or give up."""
@@ -174,30 +185,49 @@ class Workers:
         now = monotonic()
         account = unit.lane.account
         if isinstance(error, RateLimitError):
-            if account.refuse(now, unit.started, error.retry_after, _random()):
+            if account.refuse(now, unit.started, error.retry_after, random()):
                 self._quiet.warn("rate-limit", "the API refuses more requests for now (429); sending pauses")
         elif isinstance(error, AuthenticationError) and error.is_from_api:
             if account.bar(now, error):
+                others = "wait in the spool" if self._queue.keeps else "are rejected"
                 self._quiet.warn(
-                    "key", f"{error}; one message a minute tries it again, all others are rejected", is_error=True
+                    "key", f"{error}; one message a minute tries it again, all others {others}", is_error=True
                 )
-            self._reject(unit, error)
+            if is_kept(unit):
+                self._custody.note_refusal(unit)
+                self._queue.give_back(unit, 0.0, is_retry=True)
+            else:
+                self._reject(unit, error)
+            return
+        elif is_kept(unit):
+            self._keep(unit, error)
             return
         else:
             is_key_good = isinstance(error, RejectedError) and error.is_from_api
             account.settle(now, is_accepted=isinstance(error, APIError), is_key_good=is_key_good)
         if is_refusal and unit.current.told_by != RAISE:
             unit.free_attempts += 1
+            self._custody.note_refusal(unit)
             self._queue.give_back(unit, 0.0, is_retry=True)
             return
         retries = unit.attempts - 1 - unit.free_attempts
-        delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=_random())
+        delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=random())
         if delay is None and len(unit.messages) > 1 and not unit.is_apart and isinstance(error, RejectedError):
             self._queue.take_apart(unit)
         elif delay is None or (error.is_ambiguous and not self._may_repeat(unit.current)):
             self._give_up(unit, error)
         else:
             self._queue.give_back(unit, delay, is_retry=True, is_ambiguous=error.is_ambiguous)
+
+    def _keep(self, unit: Unit, error: DeliveryError) -> None:
+        """Decide what a failed attempt means for a message in a file: what may pass is waited for."""
+        delay, reason = self._custody.decide(unit, error, self.settings, is_repeatable=self._may_repeat(unit.current))
+        if delay is not None:
+            self._queue.give_back(unit, delay, is_retry=True, is_ambiguous=error.is_ambiguous)
+        elif len(unit.messages) > 1 and not unit.is_apart:
+            self._queue.take_apart(unit)
+        else:
+            self._give_up(unit, reason)
 
     def _may_repeat(self, message: Message) -> bool:
         """Tell whether a message may be sent that the API may have: an identify says the same again."""
@@ -220,7 +250,8 @@ class Workers:
         """Settle a unit as lost, and return what is to be reported."""
         status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
         losses: list[Loss] = []
-        self._queue.settle(unit, lambda message: self._lose(message, status, error, losses))
+        if self._custody.reject(unit, error):
+            self._queue.settle(unit, lambda message: self._lose(message, status, error, losses))
         return losses
 
     def _lose(self, message: Message, status: Status, error: DeliveryError, losses: list[Loss]) -> Outcome:
@@ -274,8 +305,3 @@ def _describe(response: Response | None) -> str:
         return "delivered"
     said = response.body.get("message") if isinstance(response.body, dict) else None
     return f"{response.status_code} {mask_personal_data(said) if isinstance(said, str) else 'delivered'}"
-
-
-def _random() -> float:
-    """Return a number from 0 up to 1; `random` takes a millisecond to import, and repeats itself in forked children."""
-    return int.from_bytes(os.urandom(6)) / 2**48

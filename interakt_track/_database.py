@@ -1,0 +1,359 @@
+"""A spool's file: how it is opened, made and checked; the one place that knows sqlite3, its errors and forks."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
+
+from ._errors import SpoolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from ._errors import SpoolReason
+
+APPLICATION_ID = 0x494E544B  # "INTK", where SQLite has a place for whose file it is
+VERSION = 1
+PAGE_SIZE = 2048  # bytes; each commit writes whole pages, so that 4096 cost a call a third more
+BUSY_TIMEOUT = 2.0  # seconds to wait for another process's write, which takes a ten-thousandth of that
+CHECKPOINT_AT = 1000  # pages in the write-ahead log from which on whoever drains moves them into the file
+CHECKPOINT_BY_ANYBODY_AT = 20_000  # where nobody drains; a call that does it waits for the disk
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS account (number INTEGER PRIMARY KEY, fingerprint TEXT UNIQUE NOT NULL, host TEXT NOT NULL);
+
+CREATE TABLE IF NOT EXISTS waiting (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  origin INTEGER NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
+  told_by INTEGER NOT NULL, called_at REAL NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0, is_started INTEGER NOT NULL DEFAULT 0,
+  user_id TEXT, country_code TEXT, phone_number TEXT, event TEXT, traits TEXT NOT NULL, tags TEXT, created_at TEXT,
+  add_to_sales_cycle INTEGER
+);
+
+CREATE TABLE IF NOT EXISTS failed (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER UNIQUE NOT NULL,
+  origin INTEGER NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
+  told_by INTEGER NOT NULL, called_at REAL NOT NULL, attempts INTEGER NOT NULL,
+  user_id TEXT, country_code TEXT, phone_number TEXT, event TEXT, traits TEXT NOT NULL, tags TEXT, created_at TEXT,
+  add_to_sales_cycle INTEGER,
+  sender INTEGER NOT NULL, error TEXT NOT NULL, status_code INTEGER, message TEXT NOT NULL, failed_at REAL NOT NULL,
+  is_superseded INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS failed_user ON failed (user_id);
+CREATE INDEX IF NOT EXISTS failed_phone ON failed (phone_number);
+
+CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, origin INTEGER NOT NULL, removed_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS start (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, origin INTEGER NOT NULL, account INTEGER NOT NULL, wall REAL NOT NULL,
+  monotonic REAL NOT NULL, message INTEGER NOT NULL
+);
+
+CREATE TRIGGER IF NOT EXISTS a_start_marks_its_message AFTER INSERT ON start
+BEGIN UPDATE waiting SET is_started = 1 WHERE id = NEW.message; END;
+
+CREATE TRIGGER IF NOT EXISTS a_failed_one_waits_no_more AFTER INSERT ON failed
+BEGIN DELETE FROM waiting WHERE id = NEW.id; END;
+
+CREATE TRIGGER IF NOT EXISTS a_removed_one_waits_no_more AFTER INSERT ON removed
+BEGIN DELETE FROM waiting WHERE id = NEW.id; END;
+
+CREATE TRIGGER IF NOT EXISTS a_delivered_identify_supersedes_failed_ones AFTER DELETE ON waiting
+WHEN OLD.kind = 'user' AND EXISTS (SELECT 1 FROM failed)
+  AND NOT EXISTS (SELECT 1 FROM failed WHERE id = OLD.id) AND NOT EXISTS (SELECT 1 FROM removed WHERE id = OLD.id)
+BEGIN
+  UPDATE failed SET is_superseded = 1
+  WHERE (user_id = OLD.user_id OR phone_number = OLD.phone_number AND country_code = OLD.country_code)
+    AND account = OLD.account AND kind = 'user' AND called_at <= OLD.called_at;
+END;
+
+INSERT OR IGNORE INTO setting VALUES ('salt', lower(hex(randomblob(16))));
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+
+class Database:
+    """One connection to a spool's file, for all threads of this process and for no other process.
+
+    What tracks writes one statement at a time: neither a signal handler's call nor an error finds one half done.
+
+    Args:
+        path: Of the file; it is made, and its folder, where `may_create` says so.
+        sync: `"full"`: a write returns when the disk has it; `"normal"`: when the system has.
+        max_bytes: How large the file may grow; None as large as it will.
+        may_create: Whether a missing file is made; else it is an error.
+
+    Attributes:
+        lock: Held for each statement, and for those that belong together; a fork waits for it.
+
+    Raises:
+        SpoolError: By the constructor and each method: as its `reason` says.
+    """
+
+    def __init__(
+        self, path: str, *, sync: str = "normal", max_bytes: int | None = None, may_create: bool = True
+    ) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self._sync = sync
+        self._max_bytes = max_bytes
+        self._connection: sqlite3.Connection | None = None
+        self._checkpointer: sqlite3.Connection | None = None
+        self._checkpoint_lock = threading.RLock()
+        self._is_closed = False
+        if may_create:
+            _make_file(path)
+        elif not os.path.exists(path):  # noqa: PTH110 - pathlib takes 10 ms to import
+            raise SpoolError(f"there is no spool at {path}", reason="missing")
+        self.identity = _identity(path)
+        if self.identity in _inherited_files:
+            raise SpoolError(
+                f"the spool {path} was open when this process was forked in a way that Python is not told of; open it "
+                "after the fork only (uWSGI: lazy-apps, or py-call-uwsgi-fork-hooks)",
+                reason="forked",
+            )
+        try:
+            self._connection = self._connect()
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
+        _open.add(self)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement; what it writes is in the file when this returns."""
+        try:
+            with self.lock:
+                return (self._connection or self._connect_again()).execute(statement, values)
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
+
+    def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Run one statement, and return all rows of its answer."""
+        try:
+            with self.lock:
+                return (self._connection or self._connect_again()).execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
+
+    def value(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Run one statement, and return the one value of its answer; None where it has no row."""
+        rows = self.fetch(statement, values)
+        return rows[0][0] if rows else None
+
+    def run_together(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> int:
+        """Run statements of which all hold or none, for who looks after a spool; return how many rows they changed."""
+        try:
+            with self.lock:
+                connection = self._connection or self._connect_again()
+                before = connection.total_changes
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for statement, values in statements:
+                        connection.execute(statement, values)
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+                return connection.total_changes - before
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
+
+    def needs_checkpoint(self) -> bool:
+        """Tell whether enough has been written for one."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size > CHECKPOINT_AT * PAGE_SIZE  # noqa: PTH116 - as above
+        except OSError:
+            return False
+
+    def checkpoint(self, *, is_thorough: bool = False) -> bool:
+        """Move what was written from the log beside the file into it, over a connection that no call waits for.
+
+        Args:
+            is_thorough: Whether the log is emptied, so that nothing of what was deleted is left in it.
+
+        Returns:
+            Whether all of it was moved; another process may be reading.
+        """
+        mode = "TRUNCATE" if is_thorough else "PASSIVE"
+        try:
+            with self._checkpoint_lock:
+                if self._is_closed:
+                    return False
+                if self._checkpointer is None:
+                    self._checkpointer = self._open()
+                is_busy, in_log, moved = self._checkpointer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
+        return not is_busy and in_log == moved
+
+    def is_replaced(self) -> bool:
+        """Tell whether the path leads to another file by now: somebody moved this one aside, or deleted it."""
+        return _identity(self.path) != self.identity
+
+    def close(self) -> None:
+        """Close the connection; what is tried afterwards is a `SpoolError`."""
+        with self.lock:
+            self._is_closed = True
+            self._disconnect()
+        _open.discard(self)
+
+    def leave_to_parent(self) -> None:
+        """Never touch an open connection again; called in a child that was forked without hooks.
+
+        Closing it would end the locks that the child may have on the file. And SQLite believes of what it has open
+        that this process holds its locks, so the child cannot open the file anew, either.
+        """
+        self._is_closed = True
+        for connection in (self._checkpointer, self._connection):
+            if connection is not None:
+                _inherited.append(connection)
+                _inherited_files.add(self.identity)
+
+    def explained(self, error: sqlite3.Error) -> SpoolError:
+        """Return an error of sqlite3 as ours."""
+        code = getattr(error, "sqlite_errorcode", None)
+        reason, words = _REASONS.get(-1 if code is None else code & 0xFF, ("unusable", "cannot be used"))
+        return SpoolError(f"the spool {self.path} {words}: {error}", reason=reason)
+
+    # Around a fork: a child must not have an open connection, see `leave_to_parent`.
+
+    def hold(self) -> None:
+        """Close the connection, and let no thread open it before `let_go`."""
+        self._checkpoint_lock.acquire()
+        self.lock.acquire()
+        self._disconnect()
+
+    def let_go(self) -> None:
+        """Let threads open the connection again."""
+        self.lock.release()
+        self._checkpoint_lock.release()
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._open()
+        try:
+            self._check(connection)
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync == 'full' else 'NORMAL'}")
+            connection.execute("PRAGMA secure_delete = ON")  # what was delivered or erased is overwritten
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BY_ANYBODY_AT}")
+            if self._max_bytes is not None:
+                page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+                connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_size)}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect_again(self) -> sqlite3.Connection:
+        """Open the connection that a fork has closed; called with the lock held."""
+        if self._is_closed:
+            raise SpoolError(f"the spool {self.path} was closed", reason="closed")
+        self._connection = self._connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        with self._checkpoint_lock:
+            for connection in (self._checkpointer, self._connection):
+                if connection is not None:
+                    connection.close()
+            self._checkpointer = self._connection = None
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """See to it that the file is a spool that this version knows; make one of an empty file."""
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            # The first three work on an empty file only, and hold for good.
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+            _patiently(lambda: connection.executescript(SCHEMA))  # another process may do the same
+        owner, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
+        if owner != APPLICATION_ID:
+            raise SpoolError(
+                f"{self.path} is another program's database and is left alone; give the spool a file of its own",
+                reason="foreign",
+            )
+        if version > VERSION:
+            raise SpoolError(
+                f"the spool {self.path} was made by a newer version of interakt-track-python; update this one",
+                reason="newer",
+            )
+
+
+_REASONS: dict[int, tuple[SpoolReason, str]] = {
+    sqlite3.SQLITE_FULL: ("full", "has no room left, on its disk or up to spool_max_bytes"),
+    sqlite3.SQLITE_BUSY: ("locked", "is locked by another program"),
+    sqlite3.SQLITE_LOCKED: ("locked", "is locked by another program"),
+    sqlite3.SQLITE_CORRUPT: ("corrupt", "is damaged"),
+    sqlite3.SQLITE_NOTADB: ("corrupt", "is no database"),
+    sqlite3.SQLITE_READONLY: ("unusable", "cannot be written"),
+    sqlite3.SQLITE_CANTOPEN: ("unusable", "cannot be opened"),
+    sqlite3.SQLITE_PERM: ("unusable", "may not be used by this user"),
+    sqlite3.SQLITE_IOERR: ("unusable", "cannot be read or written"),
+    -1: ("closed", "was closed"),
+}
+
+
+def _make_file(path: str) -> None:
+    """Make the file for its owner only, and its folder; SQLite gives its own files beside it the same permissions."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 - as above
+        # Only where it is missing: closing an open one would end the locks that this process has on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not os.path.isfile(path):  # noqa: PTH113 - as above
+            raise SpoolError(f"the spool {path} cannot be made: something else is there", reason="unusable") from None
+    except OSError as error:
+        raise SpoolError(f"the spool {path} cannot be made: {error.strerror}", reason="unusable") from error
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - as above
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _patiently(run: Callable[[], object]) -> None:
+    """Run what SQLite refuses at once, and not after `BUSY_TIMEOUT`, while another process does the same."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            run()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+_open: WeakSet[Database] = WeakSet()
+_held: list[Database] = []
+_inherited: list[sqlite3.Connection] = []
+_inherited_files: set[tuple[int, int] | None] = set()
+
+
+def _before_fork() -> None:
+    for database in list(_open):
+        database.hold()
+        _held.append(database)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().let_go()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

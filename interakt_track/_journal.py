@@ -1,0 +1,273 @@
+"""The journal beneath the queue: append, read on, acknowledge, reject; each is one statement on the spool's file.
+
+Any process may append. Only the one that holds the lease reads on, acknowledges and rejects.
+"""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from weakref import WeakValueDictionary
+
+from ._errors import APIError, mask_personal_data
+from ._rows import PAYLOAD, Record, Row, payload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ._account import Account
+    from ._database import Database
+    from ._errors import DeliveryError
+    from ._messages import Message
+    from ._spool import Spool
+
+APPEND = f"INSERT INTO waiting (origin, account, {PAYLOAD}) VALUES ({'?, ' * 13}?)"
+READ = (
+    f"SELECT id, origin, strikes, is_started, {PAYLOAD} FROM waiting WHERE id > ? AND id <= ? AND account = ? "
+    "ORDER BY id LIMIT ?"
+)
+REJECT = (
+    f"INSERT INTO failed (id, origin, account, attempts, {PAYLOAD}, sender, error, status_code, message, failed_at) "
+    f"SELECT id, origin, account, attempts + ?, {PAYLOAD}, ?, ?, ?, ?, ? FROM waiting WHERE id = ?"
+)
+
+
+class Journal:
+    """One client's view of a spool's file.
+
+    Args:
+        database: The file, open.
+        origin: A random number that says of a row that this client has called it.
+        previous: The client's view of the same file, or of another one, before.
+
+    Attributes:
+        salt: Of the file: no two have the same, but that one is made of what could be read of a damaged other.
+        lock: The database's, for what belongs together.
+        last_id: Of the row that was appended last here.
+        called: The messages called here that somebody still has, by their ids.
+    """
+
+    def __init__(self, database: Database, origin: int, previous: Journal | None = None) -> None:
+        self.database = database
+        self.lock = database.lock
+        self.origin = origin
+        self.salt: str = database.value("SELECT value FROM setting WHERE name = 'salt'")
+        is_same = previous is not None and previous.salt == self.salt
+        self.last_id: int = previous.last_id if previous is not None and is_same else 0
+        self.called: WeakValueDictionary[int, Message] = WeakValueDictionary()
+        if previous is not None and is_same:
+            self.called = previous.called
+        self._numbers: dict[Account, int] = {}
+        self._fingerprints: dict[Account, str] = {}
+        self._first_own = 0
+        self._last_failure = 0
+
+    # Called by those who queue.
+
+    def append(self, message: Message, spool: Spool) -> None:
+        """Write a message to the file; it is there when this returns.
+
+        Raises:
+            SpoolError: It is not.
+        """
+        number = self._numbers.get(message.account) or self._number(message.account)
+        values = (self.origin, number, *payload(message))
+        with self.lock:
+            row_id = self.database.execute(APPEND, values).lastrowid or 0
+            message.record = Record(spool, self.salt, row_id, is_own=True)
+            self.called[row_id] = message
+            self.last_id = row_id
+            spool.handed += 1
+
+    def withdraw(self, row_id: int) -> bool:
+        """Take a message out that no request was started for; False when there was one, or it has ended."""
+        return self.database.execute("DELETE FROM waiting WHERE id = ? AND NOT is_started", (row_id,)).rowcount > 0
+
+    # Called by the one that holds the lease.
+
+    def find(self, accounts: Iterable[Account]) -> dict[int, Account]:
+        """Return those of some accounts that the file has rows of, or had, by the number it knows them by."""
+        numbers: dict[str, int] = dict(self.database.fetch("SELECT fingerprint, number FROM account"))
+        found = {number: account for account in accounts if (number := numbers.get(self._fingerprint(account)))}
+        self._numbers.update({account: number for number, account in found.items()})
+        return found
+
+    def read(self, number: int, *, after: int, until: int, limit: int) -> list[Row]:
+        """Return the next waiting rows of an account, at most `limit`, with ids over `after` and up to `until`."""
+        return list(map(Row._make, self.database.fetch(READ, (after, until, number, limit))))
+
+    def newest_id(self) -> int:
+        """Return the id of the newest waiting row; no older one can come after it."""
+        return self.database.value("SELECT max(id) FROM waiting") or 0
+
+    def start(self, messages: Sequence[Message]) -> bool:
+        """Note that a request starts which carries these messages of one account.
+
+        The time is in the file before the request is made, so that whoever drains next keeps the ration.
+
+        Returns:
+            False when not all of them wait in the file any more, under the same account: somebody took one out.
+        """
+        number = self._number(messages[0].account)
+        ids = _ids(messages)
+        statement = (
+            "INSERT INTO start (origin, account, wall, monotonic, message) SELECT ?, ?, ?, ?, ? "
+            f"WHERE (SELECT count(*) FROM waiting WHERE id IN ({_marks(ids)}) AND account = ?) = ?"
+        )
+        now = (time.time(), time.monotonic())
+        return (
+            self.database.execute(statement, (self.origin, number, *now, ids[0], *ids, number, len(ids))).rowcount > 0
+        )
+
+    def missing(self, messages: Sequence[Message]) -> list[Message]:
+        """Return those of some messages that do not wait any more, or not under the same account."""
+        ids = _ids(messages)
+        number = self._number(messages[0].account)
+        statement = f"SELECT id FROM waiting WHERE id IN ({_marks(ids)}) AND account = ?"
+        there = {row_id for (row_id,) in self.database.fetch(statement, (*ids, number))}
+        return [message for message in messages if message.record is not None and message.record.id not in there]
+
+    def note_failure(self, messages: Sequence[Message], strikes: int) -> None:
+        """Count an attempt that failed and is made again."""
+        ids = _ids(messages)
+        self.database.execute(
+            f"UPDATE waiting SET attempts = attempts + 1, strikes = ?, is_started = 0 WHERE id IN ({_marks(ids)})",
+            (strikes, *ids),
+        )
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Remove messages that were delivered."""
+        ids = _ids(messages)
+        self.database.execute(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids)
+
+    def reject(self, row_id: int, error: DeliveryError, *, attempts: int) -> None:
+        """Move a message to the failed ones.
+
+        Args:
+            row_id: Of the message.
+            error: Why; its text goes along, in which personal data is masked.
+            attempts: Those that the file has not counted.
+        """
+        status_code = error.status_code if isinstance(error, APIError) else None
+        text = mask_personal_data(error.message) if isinstance(error, APIError) else str(error)
+        said = (self.origin, type(error).__name__, status_code, text, time.time())
+        self.database.execute(REJECT, (attempts, *said, row_id))
+
+    def starts(self, number: int) -> list[float]:
+        """Return how many seconds ago others started an account's last requests, the oldest first.
+
+        Wall clocks are set, and a monotonic one begins anew with the machine: of the two the more recent time counts,
+        and what lies in the future by both was just now.
+        """
+        wall_now, now = time.time(), time.monotonic()
+        ages = []
+        statement = "SELECT wall, monotonic FROM start WHERE account = ? AND origin != ? ORDER BY id DESC LIMIT 20000"
+        for wall, monotonic in self.database.fetch(statement, (number, self.origin)):
+            ages.append(min((age for age in (wall_now - wall, now - monotonic) if age >= 0), default=0.0))
+        return sorted(ages, reverse=True)
+
+    def newest_start(self) -> int:
+        """Return the number of the newest start."""
+        return self.database.value("SELECT max(id) FROM start") or 0
+
+    def forget_starts(self, until: int) -> None:
+        """Remove the starts up to a number."""
+        self.database.execute("DELETE FROM start WHERE id <= ?", (until,))
+
+    def expire_failed(self, before: float) -> int:
+        """Remove what failed before a `time.time()`; return how many messages that were."""
+        self.database.execute("DELETE FROM removed WHERE removed_at < ?", (before,))
+        return self.database.execute("DELETE FROM failed WHERE failed_at < ?", (before,)).rowcount
+
+    def shrink(self) -> None:
+        """Give pages that nothing is in back to the disk, a few at a time."""
+        self.database.execute("PRAGMA incremental_vacuum(500)").fetchall()
+
+    # Called by those who wait, and look.
+
+    def count_waiting(self) -> int:
+        """Return how many messages wait, whoever called them."""
+        count: int = self.database.value("SELECT count(*) FROM waiting")
+        return count
+
+    def count_failed(self) -> int:
+        """Return how many messages failed, and are kept."""
+        count: int = self.database.value("SELECT count(*) FROM failed")
+        return count
+
+    def has_own(self, until: int) -> bool:
+        """Tell whether a message called here still waits that has an id up to `until`."""
+        with self.lock:
+            found = self.database.value(
+                "SELECT id FROM waiting WHERE id >= ? AND id <= ? AND origin = ? ORDER BY id LIMIT 1",
+                (self._first_own, until, self.origin),
+            )
+            # What is gone never comes back, so each look begins where the last one ended.
+            self._first_own = max(self._first_own, until + 1 if found is None else found)
+        return found is not None
+
+    def count_own(self) -> int:
+        """Return how many messages called here wait in the file."""
+        statement = "SELECT count(*) FROM waiting WHERE id >= ? AND origin = ?"
+        count: int = self.database.value(statement, (self._first_own, self.origin))
+        return count
+
+    def ended_elsewhere(self) -> tuple[int, int]:
+        """Return how many messages called here others have failed with, and taken out, since the last such question."""
+        with self.lock:
+            failed = self.database.fetch(
+                "SELECT number FROM failed WHERE number > ? AND origin = ? AND sender != ?",
+                (self._last_failure, self.origin, self.origin),
+            )
+            self._last_failure = self.database.value("SELECT max(number) FROM failed") or self._last_failure
+            removed = self.database.execute("DELETE FROM removed WHERE origin = ?", (self.origin,)).rowcount
+        return len(failed), removed
+
+    def fates(self, ids: Sequence[int]) -> dict[int, tuple[str, int | None, str] | None]:
+        """Return what became of rows that wait no more.
+
+        Returns:
+            By id, for each that is gone: error, status code and text of a failed one, else None.
+        """
+        marks = _marks(ids)
+        with self.lock:
+            there = {i for (i,) in self.database.fetch(f"SELECT id FROM waiting WHERE id IN ({marks})", ids)}
+            statement = f"SELECT id, error, status_code, message FROM failed WHERE id IN ({marks})"
+            failed = {row_id: tuple(rest) for row_id, *rest in self.database.fetch(statement, ids)}
+        return {row_id: failed.get(row_id) for row_id in ids if row_id not in there}
+
+    def has_strangers(self, known: Sequence[int]) -> bool:
+        """Tell whether rows wait of accounts other than these."""
+        statement = f"SELECT EXISTS (SELECT 1 FROM waiting WHERE account NOT IN ({_marks(known)}))"
+        return bool(self.database.value(statement, known))
+
+    def _fingerprint(self, account: Account) -> str:
+        known = self._fingerprints.get(account)
+        if known is None:
+            known = self._fingerprints[account] = fingerprint(self.salt, account.host, account.write_key)
+        return known
+
+    def _number(self, account: Account) -> int:
+        number = self._numbers.get(account)
+        if number is None:
+            hashed = self._fingerprint(account)
+            self.database.execute(
+                "INSERT OR IGNORE INTO account (fingerprint, host) VALUES (?, ?)", (hashed, account.host)
+            )
+            number = self.database.value("SELECT number FROM account WHERE fingerprint = ?", (hashed,)) or 0
+            self._numbers[account] = number
+        return number
+
+
+def fingerprint(salt: str, host: str, write_key: str) -> str:
+    """Return what stands for host and key in a file: the key cannot be had from it."""
+    return sha256(f"{salt}\0{host}\0{write_key}".encode()).hexdigest()
+
+
+def _ids(messages: Sequence[Message]) -> tuple[int, ...]:
+    return tuple(message.record.id for message in messages if message.record is not None)
+
+
+def _marks(ids: Sequence[int]) -> str:
+    return ", ".join("?" * len(ids))
