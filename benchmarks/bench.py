@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from plan import CASES, SDKS, SETTINGS
+from plan import CASES, FOLDER, SDKS, SETTINGS
 from processes import ProbeError, run_probe, serving
 from report import compare, markdown_table, notes
 from rich.console import Console
@@ -38,9 +39,13 @@ def measure(case: Case, variant: str, pythons: Pythons, seconds: float) -> dict[
     with serving(latency=case.latency, hold_after=case.hold_after, limit=case.limit) as url:
         if case.measure is None:
             return run_probe(pythons[sdk], "first_call.py", sdk, url, *(["phone"] if case.phone else []))
-        settings = [f"--setting={name}={json.dumps(value)}" for name, value in SETTINGS.get(variant, {}).items()]
         events = str(case.events(variant, seconds))
-        return run_probe(pythons[sdk], "probe.py", case.measure, sdk, url, "--events", events, *settings)
+        with TemporaryDirectory() as folder:
+            settings = [
+                f"--setting={name}={json.dumps(value).replace(FOLDER, folder)}"
+                for name, value in SETTINGS.get(variant, {}).items()
+            ]
+            return run_probe(pythons[sdk], "probe.py", case.measure, sdk, url, "--events", events, *settings)
 
 
 def measure_round(

@@ -11,12 +11,17 @@ from sdks import OURS, POSTHOG, PUBLISHED, SEGMENT
 
 OURS_64 = "ours, max_workers=64"
 OURS_32 = "ours, max_workers=32"
+OURS_SPOOL = "ours, spool"
+OURS_SPOOL_FULL = 'ours, spool_sync="full"'
 OURS_RATIONED = "ours, max_workers=32, rate_limit=600"
+FOLDER = "(folder)"  # stands in a setting for a new folder of each measurement
 VARIANTS = (OURS, OURS_64, PUBLISHED, SEGMENT, POSTHOG)
 SDKS = {
     OURS: OURS,
     OURS_64: OURS,
     OURS_32: OURS,
+    OURS_SPOOL: OURS,
+    OURS_SPOOL_FULL: OURS,
     OURS_RATIONED: OURS,
     PUBLISHED: PUBLISHED,
     SEGMENT: SEGMENT,
@@ -27,8 +32,11 @@ SDKS = {
 SETTINGS = {
     OURS_64: {"max_workers": 64},
     OURS_32: {"max_workers": 32},
+    OURS_SPOOL: {"spool": f"{FOLDER}/track.db"},
+    OURS_SPOOL_FULL: {"spool": f"{FOLDER}/track.db", "spool_sync": "full"},
     OURS_RATIONED: {"max_workers": 32, "rate_limit": 600},
 }
+WITH_SPOOL = (OURS, OURS_SPOOL, OURS_SPOOL_FULL, PUBLISHED, SEGMENT, POSTHOG)
 ONE_EACH = (OURS, PUBLISHED, SEGMENT, POSTHOG)
 BATCHING = (SEGMENT, POSTHOG)
 
@@ -47,6 +55,7 @@ class Case:
         limit: Requests a minute that the server lets through; 0: all.
         minutes: Of a case that looks at whole minutes, how many. It is measured once and not in each round, all
             variants at the same time, which leave the machine nearly idle.
+        backlog: Of a case that begins with one: how many messages; a short run has a hundredth.
     """
 
     name: str
@@ -59,11 +68,14 @@ class Case:
     repeats: int = 1
     limit: int = 0
     minutes: int = 0
+    backlog: int = 0
 
     def events(self, variant: str, seconds: float) -> int:
         """Return how many events take about so many seconds; those of batching SDKs fill their batches."""
         if self.minutes:
             return self.limit * (self.minutes + 1)
+        if self.backlog:
+            return self.backlog if seconds >= 1 else self.backlog // 100
         count = max(20, int(self.rates[variant] * seconds))
         return max(1, round(count / 100)) * 100 if variant in BATCHING else count
 
@@ -89,14 +101,21 @@ class Row:
 
 
 CASES = (
-    Case("calls", "calls", dict.fromkeys(ONE_EACH, 1500.0), latency=0.05, repeats=4),
-    Case("scattered calls", "scattered-calls", dict.fromkeys(ONE_EACH, 150.0), latency=0.05, repeats=4),
+    Case("calls", "calls", dict.fromkeys(WITH_SPOOL, 1500.0), latency=0.05, variants=WITH_SPOOL, repeats=4),
+    Case(
+        "scattered calls",
+        "scattered-calls",
+        dict.fromkeys(WITH_SPOOL, 150.0),
+        latency=0.05,
+        variants=WITH_SPOOL,
+        repeats=4,
+    ),
     Case(
         "delivery at 50 ms",
         "delivery",
-        {OURS: 150, OURS_64: 900, PUBLISHED: 19, SEGMENT: 1800, POSTHOG: 1800},
+        {OURS: 150, OURS_SPOOL: 150, OURS_64: 900, PUBLISHED: 19, SEGMENT: 1800, POSTHOG: 1800},
         latency=0.05,
-        variants=VARIANTS,
+        variants=(*VARIANTS, OURS_SPOOL),
     ),
     Case(
         "delivery at 0 ms",
@@ -104,6 +123,7 @@ CASES = (
         {OURS: 1200, OURS_64: 1200, PUBLISHED: 800, SEGMENT: 6000, POSTHOG: 6000},
         variants=VARIANTS,
     ),
+    Case("restart", "restart", variants=(OURS_SPOOL,), latency=0.05, backlog=1_000_000),
     Case("memory", "memory", dict.fromkeys(ONE_EACH, 5000.0), hold_after=100),
     Case("first call", None, repeats=5),
     Case("first call with a phone", None, phone=True, variants=(OURS, PUBLISHED), repeats=5),
@@ -115,6 +135,21 @@ ROWS = (
     Row("call, p99", "µs", "calls", "p99"),
     Row("call, p99.9", "µs", "calls", "p999"),
     Row("call between other work, p50", "µs", "scattered calls", "p50"),
+    Row("call with a spool, p50", "µs", "calls", "p50", 40, ours=OURS_SPOOL, is_absolute=True),
+    Row("call with a spool, p99", "µs", "calls", "p99", ours=OURS_SPOOL),
+    Row("call with a spool, p99.9", "µs", "calls", "p999", ours=OURS_SPOOL),
+    Row("call with a spool between other work, p50", "µs", "scattered calls", "p50", ours=OURS_SPOOL),
+    Row('call with spool_sync="full", p50', "µs", "calls", "p50", ours=OURS_SPOOL_FULL),
+    Row(
+        "restart with 1,000,000 waiting: to the first request",
+        "s",
+        "restart",
+        "first",
+        2,
+        ours=OURS_SPOOL,
+        is_absolute=True,
+    ),
+    Row("restart with 1,000,000 waiting: memory", "MB", "restart", "memory", ours=OURS_SPOOL),
     Row("events/s at 50 ms", "1/s", "delivery at 50 ms", "rate", 7, less_is_better=False),
     Row(
         "events/s at 50 ms, max_workers=64", "1/s", "delivery at 50 ms", "rate", 40, less_is_better=False, ours=OURS_64
@@ -122,6 +157,8 @@ ROWS = (
     Row("events/s at 0 ms", "1/s", "delivery at 0 ms", "rate", less_is_better=False),
     Row("events/s at 0 ms, max_workers=64", "1/s", "delivery at 0 ms", "rate", less_is_better=False, ours=OURS_64),
     Row("CPU per delivered event at 50 ms", "µs", "delivery at 50 ms", "cpu", 0.7),
+    Row("events/s at 50 ms with a spool", "1/s", "delivery at 50 ms", "rate", less_is_better=False, ours=OURS_SPOOL),
+    Row("CPU per delivered event at 50 ms with a spool", "µs", "delivery at 50 ms", "cpu", ours=OURS_SPOOL),
     Row("CPU per delivered event at 50 ms, max_workers=64", "µs", "delivery at 50 ms", "cpu", ours=OURS_64),
     Row("CPU per delivered event at 0 ms", "µs", "delivery at 0 ms", "cpu"),
     Row("connections at 50 ms", "", "delivery at 50 ms", "connections"),

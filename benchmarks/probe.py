@@ -6,9 +6,12 @@ import argparse
 import gc
 import json
 import os
+import sqlite3
 import time
 import tracemalloc
+from contextlib import closing
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -133,6 +136,46 @@ def measure_ration(event: Event, flush: Callable[[], object], server: Server, ev
     return {"used": min(used) / limit, "refused": server.counts()["refused"] / minutes}
 
 
+def measure_restart(event: Event, flush: Callable[[], object], server: Server, events: int) -> Figures:
+    """Take the time from making a client to its first request, with a backlog in the spool, and its memory.
+
+    Args:
+        events: The backlog: so many copies of one event, each another person's.
+    """
+    import track  # noqa: PLC0415 - the others' environments have another one
+
+    warm_up(event, flush, server, 10)
+    settings = {"write_key": track.write_key, "host": track.host, "spool": track.spool}
+    track.flush_interval = track.batch_size = 3600
+    event("user", NAME, person(0)[1])
+    track.shutdown(0)
+    with closing(sqlite3.connect(str(track.spool))) as connection:
+        columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(waiting)")][1:]
+        copied = ", ".join("'user-' || n" if name == "user_id" else name for name in columns)
+        connection.execute(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT ?) "
+            f"INSERT INTO waiting (id, {', '.join(columns)}) SELECT id + n, {copied} FROM waiting, numbers ORDER BY n",
+            (events,),
+        )
+        connection.commit()
+    before = resident_memory()
+    received = server.counts()["received"]
+    started = time.perf_counter()
+    client = track.Client(**settings)
+    server.wait("received", received + 1)
+    first = time.perf_counter() - started
+    server.wait("received", received + min(events, 300))
+    figures = {"first": first, "memory": resident_memory() - before}
+    client.shutdown(0)
+    return figures
+
+
+def resident_memory() -> float:
+    """Return this process's memory in MB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def person(number: int) -> tuple[str, dict[str, object]]:
     """Return somebody else's id for each number, and traits that share nothing with another event's."""
     return f"user-{number}", {"order": f"order-{number}", "total": number + 0.5, "city": "Pune"}
@@ -171,6 +214,7 @@ MEASURES = {
     "delivery": measure_delivery,
     "memory": measure_memory,
     "ration": measure_ration,
+    "restart": measure_restart,
 }
 
 

@@ -36,6 +36,9 @@ settings named in a row.
 - **events/s** counts from the first call until the server has answered the last event, with everything imported and
   connected before; each event is another person's. **CPU** is user and system time of the client process meanwhile,
   calls included.
+- With a **spool**, the message is in a file when the call returns. A **restart** begins with a million messages of as
+  many people in the file; its time is that from making a client to its first request, its memory what the process has
+  grown by when 300 have been made.
 - **Memory** is what Python has allocated (tracemalloc) for events that wait while the server does not answer.
 - **import** is the time of the import alone, in a fresh process; **first call** goes on until `event` has returned.
 - **Ration** is what a server lets through that takes 600 requests in any 60 seconds, and refuses more with 429 (no

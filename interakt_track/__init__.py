@@ -47,8 +47,9 @@ if TYPE_CHECKING:
 
     from ._arguments import Priority
     from ._settings import BeforeSend, OnAmbiguous, OnError, RateLimit, SpoolSync, WhenFull
+    from ._spool_file import FailedMessage, SpooledMessage, SpoolFile, SpoolStatus
 else:  # a type checker would then take any misspelt setting for one of its names
-    from ._published import load_module as __getattr__  # noqa: F401 - Python looks for it here
+    from ._late import load as __getattr__  # noqa: F401 - Python looks for it here
 
 __all__ = [
     "APIError",
@@ -56,6 +57,7 @@ __all__ = [
     "Client",
     "DeliveryError",
     "ExpiredError",
+    "FailedMessage",
     "InvalidMessageError",
     "QueueFullError",
     "RateLimitError",
@@ -66,6 +68,9 @@ __all__ = [
     "SettingsError",
     "ShutdownError",
     "SpoolError",
+    "SpoolFile",
+    "SpoolStatus",
+    "SpooledMessage",
     "Stats",
     "TrackError",
     "UnreachableError",

@@ -26,12 +26,12 @@ class Backlog:
 
     Attributes:
         cursor: The id up to which rows were looked at.
-        taken: The ids of those in memory.
+        taken: Those in memory, by their ids; None until the message is made.
     """
 
     def __init__(self) -> None:
         self.cursor = 0
-        self.taken: set[int] = set()
+        self.taken: dict[int, Message | None] = {}
         self._counts: dict[Person, int] = {}
         self._left: set[Person] = set()
         self._left_since = 0
@@ -53,7 +53,7 @@ class Backlog:
             self._left_since = self._left_since if self._left else row.id
             self._left.update(people)
             return False
-        self.taken.add(row.id)
+        self.taken[row.id] = None
         for person in people:
             self._counts[person] = self._counts.get(person, 0) + 1
         return True
@@ -62,7 +62,7 @@ class Backlog:
         """Note that a taken message has ended, or is in the file only."""
         if row_id not in self.taken:
             return
-        self.taken.discard(row_id)
+        del self.taken[row_id]
         for person in _people(message):
             count = self._counts.get(person, 0) - 1
             if count > 0:

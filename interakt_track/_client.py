@@ -55,7 +55,9 @@ class Client:
 
     def __init__(self, **settings: Unpack[SettingsArguments]) -> None:
         self._settings = Settings(**settings)
+        self._check_process()  # a child that was forked in C takes leave of its parent before it opens anything
         self._start()
+        self._engine.begin()
         _lifecycle.register_fork(self)
 
     def __repr__(self) -> str:

@@ -9,76 +9,24 @@ import time
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 
 from ._errors import SpoolError
+from ._locks import IMPORT_LOCK
+from ._schema import APPLICATION_ID, SCHEMA, VERSION
+from ._values import random
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ._errors import SpoolReason
 
-APPLICATION_ID = 0x494E544B  # "INTK", where SQLite has a place for whose file it is
-VERSION = 1
-PAGE_SIZE = 2048  # bytes; each commit writes whole pages, so that 4096 cost a call a third more
-BUSY_TIMEOUT = 2.0  # seconds to wait for another process's write, which takes a ten-thousandth of that
-CHECKPOINT_AT = 1000  # pages in the write-ahead log from which on whoever drains moves them into the file
-CHECKPOINT_BY_ANYBODY_AT = 20_000  # where nobody drains; a call that does it waits for the disk
+    Result = TypeVar("Result")
 
-SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS account (number INTEGER PRIMARY KEY, fingerprint TEXT UNIQUE NOT NULL, host TEXT NOT NULL);
-
-CREATE TABLE IF NOT EXISTS waiting (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  origin INTEGER NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
-  told_by INTEGER NOT NULL, called_at REAL NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0, strikes INTEGER NOT NULL DEFAULT 0, is_started INTEGER NOT NULL DEFAULT 0,
-  user_id TEXT, country_code TEXT, phone_number TEXT, event TEXT, traits TEXT NOT NULL, tags TEXT, created_at TEXT,
-  add_to_sales_cycle INTEGER
-);
-
-CREATE TABLE IF NOT EXISTS failed (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER UNIQUE NOT NULL,
-  origin INTEGER NOT NULL, account INTEGER NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
-  told_by INTEGER NOT NULL, called_at REAL NOT NULL, attempts INTEGER NOT NULL,
-  user_id TEXT, country_code TEXT, phone_number TEXT, event TEXT, traits TEXT NOT NULL, tags TEXT, created_at TEXT,
-  add_to_sales_cycle INTEGER,
-  sender INTEGER NOT NULL, error TEXT NOT NULL, status_code INTEGER, message TEXT NOT NULL, failed_at REAL NOT NULL,
-  is_superseded INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS failed_user ON failed (user_id);
-CREATE INDEX IF NOT EXISTS failed_phone ON failed (phone_number);
-
-CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, origin INTEGER NOT NULL, removed_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS start (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, origin INTEGER NOT NULL, account INTEGER NOT NULL, wall REAL NOT NULL,
-  monotonic REAL NOT NULL, message INTEGER NOT NULL
-);
-
-CREATE TRIGGER IF NOT EXISTS a_start_marks_its_message AFTER INSERT ON start
-BEGIN UPDATE waiting SET is_started = 1 WHERE id = NEW.message; END;
-
-CREATE TRIGGER IF NOT EXISTS a_failed_one_waits_no_more AFTER INSERT ON failed
-BEGIN DELETE FROM waiting WHERE id = NEW.id; END;
-
-CREATE TRIGGER IF NOT EXISTS a_removed_one_waits_no_more AFTER INSERT ON removed
-BEGIN DELETE FROM waiting WHERE id = NEW.id; END;
-
-CREATE TRIGGER IF NOT EXISTS a_delivered_identify_supersedes_failed_ones AFTER DELETE ON waiting
-WHEN OLD.kind = 'user' AND EXISTS (SELECT 1 FROM failed)
-  AND NOT EXISTS (SELECT 1 FROM failed WHERE id = OLD.id) AND NOT EXISTS (SELECT 1 FROM removed WHERE id = OLD.id)
-BEGIN
-  UPDATE failed SET is_superseded = 1
-  WHERE (user_id = OLD.user_id OR phone_number = OLD.phone_number AND country_code = OLD.country_code)
-    AND account = OLD.account AND kind = 'user' AND called_at <= OLD.called_at;
-END;
-
-INSERT OR IGNORE INTO setting VALUES ('salt', lower(hex(randomblob(16))));
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
+PAGE_SIZE = 1024  # bytes; each commit writes whole pages, so that 4096 cost a call a third more
+BUSY_TIMEOUT = 0.5  # seconds to wait for another process's write, which takes a ten-thousandth of that
+FIRST_SLEEP, MAX_SLEEP = 0.0001, 0.005  # SQLite's own sleeps grow to 0.1 s, and starve one of many writers
+CHECKPOINT_AT = 2000  # pages in the write-ahead log from which on whoever drains moves them into the file
+CHECKPOINT_BY_ANYBODY_AT = 40_000  # where nobody drains; a call that does it waits for the disk
 
 
 class Database:
@@ -91,18 +39,28 @@ class Database:
         sync: `"full"`: a write returns when the disk has it; `"normal"`: when the system has.
         max_bytes: How large the file may grow; None as large as it will.
         may_create: Whether a missing file is made; else it is an error.
+        is_damaged: Whether the file is damaged, and to be read as far as it can be.
 
     Attributes:
         lock: Held for each statement, and for those that belong together; a fork waits for it.
+        trouble: What a statement met that whoever looks after the file can do something about: it is full, or damaged.
 
     Raises:
         SpoolError: By the constructor and each method: as its `reason` says.
     """
 
     def __init__(
-        self, path: str, *, sync: str = "normal", max_bytes: int | None = None, may_create: bool = True
+        self,
+        path: str,
+        *,
+        sync: str = "normal",
+        max_bytes: int | None = None,
+        may_create: bool = True,
+        is_damaged: bool = False,
     ) -> None:
         self.path = path
+        self.trouble: SpoolError | None = None
+        self._is_damaged = is_damaged
         self.lock = threading.RLock()
         self._sync = sync
         self._max_bytes = max_bytes
@@ -131,7 +89,12 @@ class Database:
         """Run one statement; what it writes is in the file when this returns."""
         try:
             with self.lock:
-                return (self._connection or self._connect_again()).execute(statement, values)
+                try:
+                    return (self._connection or self._connect_again()).execute(statement, values)
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error):
+                        raise
+                return _patiently(lambda: (self._connection or self._connect_again()).execute(statement, values))
         except sqlite3.Error as error:
             raise self.explained(error) from error
 
@@ -139,7 +102,7 @@ class Database:
         """Run one statement, and return all rows of its answer."""
         try:
             with self.lock:
-                return (self._connection or self._connect_again()).execute(statement, values).fetchall()
+                return self.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self.explained(error) from error
 
@@ -154,7 +117,7 @@ class Database:
             with self.lock:
                 connection = self._connection or self._connect_again()
                 before = connection.total_changes
-                connection.execute("BEGIN IMMEDIATE")
+                _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
                 try:
                     for statement, values in statements:
                         connection.execute(statement, values)
@@ -221,7 +184,10 @@ class Database:
         """Return an error of sqlite3 as ours."""
         code = getattr(error, "sqlite_errorcode", None)
         reason, words = _REASONS.get(-1 if code is None else code & 0xFF, ("unusable", "cannot be used"))
-        return SpoolError(f"the spool {self.path} {words}: {error}", reason=reason)
+        explained = SpoolError(f"the spool {self.path} {words}: {error}", reason=reason)
+        if reason in ("full", "corrupt"):
+            self.trouble = explained
+        return explained
 
     # Around a fork: a child must not have an open connection, see `leave_to_parent`.
 
@@ -237,12 +203,15 @@ class Database:
         self._checkpoint_lock.release()
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._open()
         try:
-            self._check(connection)
+            if self._is_damaged:
+                connection.execute("PRAGMA writable_schema = ON")  # else a file that was cut off is not read at all
+                return connection
+            _patiently(lambda: self._check(connection))
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync == 'full' else 'NORMAL'}")
             connection.execute("PRAGMA secure_delete = ON")  # what was delivered or erased is overwritten
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BY_ANYBODY_AT}")
@@ -274,8 +243,8 @@ class Database:
             # The first three work on an empty file only, and hold for good.
             connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
-            _patiently(lambda: connection.executescript(SCHEMA))  # another process may do the same
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(SCHEMA)
         owner, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
         if owner != APPLICATION_ID:
             raise SpoolError(
@@ -324,18 +293,22 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _patiently(run: Callable[[], object]) -> None:
-    """Run what SQLite refuses at once, and not after `BUSY_TIMEOUT`, while another process does the same."""
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _patiently(run: Callable[[], Result]) -> Result:
+    """Run again what another process's write stands in the way of, for `BUSY_TIMEOUT`."""
     deadline = time.monotonic() + BUSY_TIMEOUT
+    sleep = FIRST_SLEEP
     while True:
         try:
-            run()
+            return run()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+            if not _is_busy(error) or time.monotonic() >= deadline:
                 raise
-            time.sleep(0.005)
-        else:
-            return
+        time.sleep(sleep * (1 + random()))
+        sleep = min(2 * sleep, MAX_SLEEP)
 
 
 _open: WeakSet[Database] = WeakSet()
@@ -345,6 +318,7 @@ _inherited_files: set[tuple[int, int] | None] = set()
 
 
 def _before_fork() -> None:
+    IMPORT_LOCK.hold()  # a thread that goes on while a connection is closed might import what has hooks of its own
     for database in list(_open):
         database.hold()
         _held.append(database)
@@ -353,6 +327,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _held:
         _held.pop().let_go()
+    IMPORT_LOCK.let_go()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -7,7 +7,7 @@ from time import monotonic
 from . import _lifecycle
 from ._account import Share
 from ._errors import DeliveryError, ExpiredError, ShutdownError, UnreachableError
-from ._ledger import Spooled
+from ._ledger import Mark, Spooled
 from ._locks import IMPORT_LOCK
 from ._logs import Quiet
 from ._messages import LOG, RAISE
@@ -55,6 +55,7 @@ class Engine:
         self._workers = Workers(self.queue, self.reporter, self.quiet, settings=settings, new_sender=Sender)
         self._shares: dict[Account, Share] = {}
         self.spool: Spool | None = None
+        self._memory_mark: Mark | None = None  # behind what waited in memory when a spool was set
         self._spools: list[Spool] = []
         self.follow(settings)
         _lifecycle.register(self)
@@ -69,17 +70,23 @@ class Engine:
         self.settings = settings
         self._follow_spool()
 
+    def begin(self) -> None:
+        """Take part in the spool at once: an earlier life may have left messages in it."""
+        if self.spool is not None:
+            self.spool.begin()
+
     def _follow_spool(self) -> None:
         """Write to the file that the settings name; one that they named before is looked after until it is empty."""
         path = self.settings.spool
         for spool in self._spools:
-            spool.settings = self.settings
+            spool.follow(self.settings)
         self.spool = next((spool for spool in self._spools if spool.path == path), None)
         if path is not None and self.spool is None:
             with IMPORT_LOCK:
                 from ._spool import Spool  # noqa: PLC0415 - brings sqlite3, wanted only where there is a spool
 
             self.spool = Spool(self.settings, self.queue, self.quiet)
+            self._memory_mark = None if self.queue.is_settled() else self.queue.mark()
             self._spools.append(self.spool)
             self.queue.keeps = True
         self.put_at_once = self.queue.put if self.spool is None else self.spool.put
@@ -93,7 +100,7 @@ class Engine:
         if self.queue.is_inherited or _lifecycle.is_forked():
             return
         for spool in self._spools:
-            spool.mark()
+            spool.hurry()
         if not self.queue.is_settled():
             self.queue.mark()
 
@@ -141,7 +148,9 @@ class Engine:
         patience = min(seconds, self.settings.block_timeout) if self.settings.when_full == "block" else 0.0
         if not self.put(message, seconds=patience):
             return None
-        self._hasten()
+        for spool in self._spools:
+            spool.hurry()
+        self.queue.mark()
         try:
             self._wait(lambda: is_final(message), deadline=deadline)
         except BaseException:
@@ -152,7 +161,7 @@ class Engine:
     def flush(self, timeout: float | None) -> bool:
         """Send what waits now, and wait until it is settled; see `Client.flush`."""
         deadline = FOREVER if timeout is None else monotonic() + max(0.0, timeout)
-        return self._flush(deadline, patience=PATIENCE if timeout is None else FOREVER)
+        return self._flush(deadline, patience=PATIENCE if timeout is None else FOREVER, spools=self._spools)
 
     def dismiss(self) -> None:
         """Let the threads end that have nothing left to do."""
@@ -164,11 +173,13 @@ class Engine:
             return
         deadline = started + timeout
         try:
+            ours = [spool for spool in self._spools if spool.is_alone()]
             for spool in self._spools:
-                if not spool.is_alone():
+                if spool not in ours:
                     spool.release()  # who else has the file open goes on at once
-            self._flush(deadline, patience=FOREVER)
-            self._wait(lambda: not self.queue.count_in_flight(), deadline=deadline)
+            self._flush(deadline, patience=FOREVER, spools=ours)
+            if self._spools:
+                self._wait(self.queue.is_idle, deadline=deadline)
         finally:
             for spool in self._spools:
                 spool.release()
@@ -177,6 +188,7 @@ class Engine:
             self._abandon(timeout)  # what on_error queued meanwhile
             for spool in self._spools:
                 spool.leave()
+            self.queue.is_releasing = False
             self.queue.dismiss()
             self.quiet.tell_rest(is_last=_lifecycle.is_leaving())
 
@@ -190,30 +202,33 @@ class Engine:
             spool.look(spooled)
         return spooled
 
-    def _hasten(self) -> list[tuple[Spool, int]]:
-        """Have what waits sent without waiting for more, and return what is to be waited for in files."""
-        marks = [(spool, spool.mark()) for spool in self._spools]
-        self.queue.mark()
-        return marks
-
     def _summon(self) -> None:
         if not self._workers.start_one():
             _lifecycle.hold(self)
 
-    def _flush(self, deadline: float, *, patience: float) -> bool:
+    def _flush(self, deadline: float, *, patience: float, spools: list[Spool]) -> bool:
         if not self._spools:
             if is_own_thread() or self.queue.is_settled():
                 return self.queue.is_settled()
             return self._wait(self.queue.mark().is_over, deadline=deadline, patience=patience)
-        if is_own_thread() or not any(spool.is_waited_for() for spool in self._spools):
-            return self._is_settled([(spool, spool.mark()) for spool in self._spools])
-        for spool in self._spools:
-            spool.begin()
-        marks = self._hasten()
-        return self._wait(lambda: self._is_settled(marks), deadline=deadline, patience=patience)
+        for spool in spools:
+            if spool.is_waited_for():
+                spool.begin()
+        marks = {spool: spool.mark() if spool in spools else 0 for spool in self._spools}
 
-    def _is_settled(self, marks: list[tuple[Spool, int]]) -> bool:
-        return self.queue.is_confirmed() and all(spool.is_settled(mark) for spool, mark in marks)
+        mark = None if self.spool is not None else self.queue.mark()
+
+        def is_settled() -> bool:
+            if any(one is not None and not one.is_over() for one in (mark, self._memory_mark)):
+                return False
+            return self.queue.is_confirmed() and all(spool.is_settled(mark) for spool, mark in marks.items())
+
+        if is_own_thread() or is_settled() or monotonic() >= deadline:
+            return is_settled()
+        for spool in spools:
+            spool.hurry()
+        self.queue.mark()
+        return self._wait(is_settled, deadline=deadline, patience=patience)
 
     def _wait(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> bool:
         self._stand_in(is_over, deadline=deadline, patience=patience)
@@ -247,6 +262,8 @@ class Engine:
         elif not self.queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
             late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
             self.queue.give_up(message, Outcome("dropped", late))
+        if record is not None and message.outcome is not None:
+            record.spool.forget(message)  # its caller is told, and may call again
         outcome = message.outcome or Outcome(
             "dropped", expired
         )  # one of the above has set it, or another process sends

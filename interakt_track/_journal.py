@@ -9,8 +9,9 @@ import time
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
-from ._errors import APIError, mask_personal_data
+from ._errors import APIError, SpoolError, mask_personal_data
 from ._rows import PAYLOAD, Record, Row, payload
+from ._schema import NEXT_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from ._messages import Message
     from ._spool import Spool
 
-APPEND = f"INSERT INTO waiting (origin, account, {PAYLOAD}) VALUES ({'?, ' * 13}?)"
+LOCK_TIMEOUT = 0.25  # seconds that a call may wait for another thread's statement, before it waits for the file
+
+APPEND = f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({NEXT_ID}, {'?, ' * 13}?)"
+RESTORE = f"INSERT OR IGNORE INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({'?, ' * 14}?)"
 READ = (
     f"SELECT id, origin, strikes, is_started, {PAYLOAD} FROM waiting WHERE id > ? AND id <= ? AND account = ? "
     "ORDER BY id LIMIT ?"
@@ -73,16 +77,33 @@ class Journal:
         """
         number = self._numbers.get(message.account) or self._number(message.account)
         values = (self.origin, number, *payload(message))
-        with self.lock:
+        if not self.lock.acquire(timeout=LOCK_TIMEOUT):
+            raise SpoolError("the spool is busy: its disk, or another program, holds up every write", reason="locked")
+        try:
             row_id = self.database.execute(APPEND, values).lastrowid or 0
             message.record = Record(spool, self.salt, row_id, is_own=True)
             self.called[row_id] = message
             self.last_id = row_id
-            spool.handed += 1
+            spool.tally.handed += 1
+        finally:
+            self.lock.release()
 
     def withdraw(self, row_id: int) -> bool:
         """Take a message out that no request was started for; False when there was one, or it has ended."""
         return self.database.execute("DELETE FROM waiting WHERE id = ? AND NOT is_started", (row_id,)).rowcount > 0
+
+    def try_writing(self) -> None:
+        """Write what changes nothing; raise where the file takes nothing."""
+        self.database.execute("UPDATE floor SET id = id")
+
+    def restore(self, messages: Iterable[Message]) -> None:
+        """Write messages to a file that took another's place, under their old ids, unless they are there."""
+        for message in messages:
+            record = message.record
+            if record is not None and record.file == self.salt:
+                origin = self.origin if record.is_own else 0
+                values = (record.id, origin, self._number(message.account), *payload(message))
+                self.database.execute(RESTORE, values)
 
     # Called by the one that holds the lease.
 

@@ -31,18 +31,20 @@ class ImportLock:
     def __exit__(self, *exc_info: object) -> None:
         self._lock.release()
 
-    def _register(self) -> None:
-        if hasattr(os, "register_at_fork"):  # not on Windows
-            os.register_at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._let_go)
-
-    def _hold(self) -> None:
+    def hold(self) -> None:
+        """Let no import begin; called by whoever forks, and by hooks that would let one begin in between."""
         self._lock.acquire()
         self._holds += 1
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Let imports begin again, in both processes."""
         if self._holds:  # registered between the two, a hook runs only after the fork
             self._holds -= 1
             self._lock.release()
+
+    def _register(self) -> None:
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(before=self.hold, after_in_parent=self.let_go, after_in_child=self.let_go)
 
 
 IMPORT_LOCK = ImportLock()

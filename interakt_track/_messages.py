@@ -257,13 +257,14 @@ def masked_identity(message: Message) -> str:
     """Return who a message is about, for a log: enough to tell two people apart, too little to know them again."""
     shown = []
     if message.user_id is not None:
-        shown.append(f"user_id={_masked(message.user_id)}")
+        shown.append(f"user_id={masked(message.user_id)}")
     if message.phone_number is not None:
-        shown.append(f"phone={message.country_code}{_masked(message.phone_number)}")
+        shown.append(f"phone={message.country_code}{masked(message.phone_number)}")
     return " ".join(shown)
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
+    """Return an identifier for a log: its last two characters at most, and none of a short one."""
     tail = text[-2:]
     # A short id is not masked by hiding all but two; a line break in a log would start a line of its own.
     return f"***{tail}" if len(text) >= 8 and tail.isalnum() else "***"

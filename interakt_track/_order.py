@@ -205,8 +205,8 @@ class Lane:
         """Take out the units that are in a file, not in flight, and that nothing blocks."""
         self.wake(float("inf"), all_of_them=True)
         released = []
-        for unit in [unit for waiting in self._ready for unit in waiting if unit.messages[0].record is not None]:
-            if unit.state == READY:  # a raised one stands in two places
+        for unit in [unit for waiting in self._ready for unit in waiting if unit.state == READY]:
+            if unit.state == READY and unit.messages[0].record is not None:  # a raised one stands in two places
                 self.settle(unit)
                 released.append(unit)
         return released

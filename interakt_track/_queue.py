@@ -14,10 +14,10 @@ import threading
 from time import monotonic
 
 from ._inbox import NORMAL, Inbox
-from ._ledger import Ledger, Mark, Spooled
+from ._ledger import Mark, Spooled
 from ._lifecycle import is_forked
-from ._order import IN_FLIGHT, Lane
 from ._receipt import Outcome
+from ._roster import Roster
 from ._takers import LINGER, Takers
 from ._threads import is_own_thread
 from ._waiters import Waiters
@@ -26,14 +26,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._account import Account
     from ._errors import DeliveryError
     from ._messages import Message
     from ._order import Unit
     from ._receipt import Response
     from ._stats import Stats
 
-WINDOW = 256  # ready units of an account; enough for any number of workers, and the rest costs only its message
 INFINITY = float("inf")
 
 
@@ -61,16 +59,14 @@ class Queue:
         self.is_releasing = False  # whether what is in a file is left to it
         self._summon = summon
         self._clock = clock
-        self._lanes: dict[Account, Lane] = {}
-        self._in_flight_units: set[Unit] = set()
         # An RLock: a signal handler may call track.event while its thread holds it.
         self._lock = threading.RLock()  # guards everything here but the inbox's items
         self._takers = Takers(self._lock, self.inbox)
         self.waiters = Waiters(self._lock, clock)
         self.room = Waiters(self._lock, clock)
         self._is_dismissed = False
-        self._note_release: Callable[[Message], None] = lambda message: None
-        self._ledger = Ledger()
+        self._roster = Roster()
+        self._ledger = self._roster.ledger
 
     # Called by those who queue.
 
@@ -148,83 +144,34 @@ class Queue:
         self.settle(unit, lambda message: Outcome("delivered", response=response))
 
     def settle(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> None:
-        """End a unit in flight; one that was taken apart ends only the message it was sending.
-
-        Nothing happens to a unit that was ended before, at a deadline: a late answer says nothing new.
-        """
+        """End a unit in flight; one that was taken apart ends only the message it was sending."""
         with self._lock:
-            if unit.state != IN_FLIGHT:
-                return
-            ended = unit.messages[:1] if unit.is_apart else unit.messages
-            rest = unit.messages[len(ended) :]
-            self._in_flight_units.discard(unit)
-            self._end(unit, ended, outcome_of)
-            unit.messages = rest
-            if rest:
-                self._ledger.stop(len(rest))
-                unit.current = rest[0]
-                unit.attempts = unit.free_attempts = 0
-                unit.lane.resume(unit)
-            else:
-                self._close(unit)
-            self.waiters.tell()
-
-    def give_back(self, unit: Unit, delay: float, *, is_retry: bool, is_ambiguous: bool = False) -> None:
-        """Keep a unit in its place, to be tried again after `delay` seconds."""
-        with self._lock:
-            if unit.state != IN_FLIGHT:
-                return
-            self._leave_flight(unit, is_retry=is_retry, is_ambiguous=is_ambiguous)
-            unit.lane.delay(unit, self._clock() + delay)
-
-    def take_apart(self, unit: Unit) -> None:
-        """Send the messages of a refused merged unit one by one; what follows it keeps waiting."""
-        with self._lock:
-            if unit.state != IN_FLIGHT:
-                return
-            self._leave_flight(unit)
-            unit.is_apart = True
-            unit.current = unit.messages[0]
-            unit.attempts = unit.free_attempts = 0
-            unit.lane.resume(unit)
+            if self._roster.settle(unit, outcome_of):
+                self.waiters.tell()
 
     def lose(self, unit: Unit, messages: list[Message], outcome_of: Callable[[Message], Outcome]) -> None:
         """End those messages of a unit in flight that somebody took out of the file; the others wait on."""
         with self._lock:
-            if unit.state != IN_FLIGHT:
-                return
-            self._in_flight_units.discard(unit)
-            self._end(unit, messages, outcome_of)
-            unit.messages = [message for message in unit.messages if message not in messages]
-            if unit.messages:
-                self._ledger.stop(len(unit.messages))
-                unit.current = unit.messages[0]
-                unit.is_apart = len(unit.messages) > 1  # what was merged holds traits that were taken out
-                unit.lane.resume(unit)
-            else:
-                self._close(unit)
-            self.waiters.tell()
+            if self._roster.lose(unit, messages, outcome_of):
+                self.waiters.tell()
 
-    def release(self, note: Callable[[Message], None]) -> None:
-        """Leave what is in a file to it, and take nothing more from there; what is in flight goes on.
-
-        Args:
-            note: Called, with the lock held, for each message that is not here any more.
-        """
+    def give_back(self, unit: Unit, delay: float, *, is_retry: bool, is_ambiguous: bool = False) -> None:
+        """Keep a unit in its place, to be tried again after `delay` seconds."""
         with self._lock:
-            self._note_release = note
-            self.is_releasing = True
-            for item in self.inbox.pop_all():
-                self._link(item)
-            self._release()
-            self.waiters.tell()
-            self._takers.wake_all()
+            self._roster.give_back(unit, self._clock() + delay, is_retry=is_retry, is_ambiguous=is_ambiguous)
+
+    def take_apart(self, unit: Unit) -> None:
+        """Send the messages of a refused merged unit one by one; what follows it keeps waiting."""
+        with self._lock:
+            self._roster.take_apart(unit)
 
     def confirm(self, outcome: Outcome) -> None:
         """Note that a message's failure has been reported; only now it is settled for those who wait."""
         with self._lock:
             self._ledger.confirm(outcome)
             self.waiters.tell()
+
+    # Called by those who wait no longer.
 
     def withdraw(self, message: Message, outcome_of: Callable[[DeliveryError | None], Outcome]) -> bool:
         """End a message that is not in flight; its place is passed over when its turn comes.
@@ -237,17 +184,8 @@ class Queue:
             False when it is in flight, or was settled before.
         """
         with self._lock:
-            if message.outcome is not None or any(message in unit.messages for unit in self._in_flight_units):
+            if not self._roster.withdraw(message, outcome_of):
                 return False
-            lane = self._lanes.get(message.account)
-            unit = lane.find_unblocked(message) if lane else None
-            outcome = outcome_of(unit.error if unit else None)
-            if unit is not None:
-                self._end(unit, unit.messages, lambda _: outcome)
-                self._close(unit)
-            else:
-                message.outcome = outcome
-                self._ledger.withdraw(outcome)
             self.waiters.tell()
             self.room.tell()
             return True
@@ -255,30 +193,30 @@ class Queue:
     def give_up(self, message: Message, outcome: Outcome) -> None:
         """End a message in flight whose caller waits no longer; the answer, when it comes, says nothing new."""
         with self._lock:
-            for unit in self._in_flight_units:
-                if message in unit.messages:
-                    self._in_flight_units.discard(unit)
-                    self._end(unit, unit.messages, lambda _: outcome)
-                    self._close(unit)
-                    self.waiters.tell()
-                    return
+            self._roster.give_up(message, outcome)
+            self.waiters.tell()
+
+    def release(self, note: Callable[[Message], None]) -> None:
+        """Leave what is in a file to it, and take nothing more from there; what is in flight goes on.
+
+        Args:
+            note: Called, with the lock held, for each message that is not here any more.
+        """
+        with self._lock:
+            self._roster.note_release = note
+            self.is_releasing = True
+            for item in self.inbox.pop_all():
+                self._link(item)
+            self._roster.release()
+            self.waiters.tell()
+            self._takers.wake_all()
 
     def abandon(self, outcome_of: Callable[[Message], Outcome]) -> None:
         """End everything that is not settled, and is in no file; a late answer to what is in flight is ignored."""
         with self._lock:
             for item in self.inbox.pop_all():
                 self._link(item)
-            for unit in tuple(self._in_flight_units):
-                self._in_flight_units.discard(unit)
-                self._leave(unit, outcome_of)
-                self._close(unit)
-            self._release()
-            for lane in tuple(self._lanes.values()):
-                while (waiting := lane.take_any()) is not None:
-                    if self._drop_withdrawn(waiting):
-                        self._leave(waiting, outcome_of)
-                        self._close(waiting)
-            self.is_releasing = False
+            self._roster.abandon(outcome_of)
             self.waiters.tell()
             self.room.tell()
 
@@ -314,9 +252,14 @@ class Queue:
         """Tell whether every failure has been reported."""
         return not self._ledger.unconfirmed
 
-    def count_in_flight(self) -> int:
-        """Return how many messages are in a request under way."""
-        return self._ledger.in_flight
+    def messages_in_flight(self) -> list[Message]:
+        """Return the messages that are in a request under way, or whose end is being noted."""
+        with self._lock:
+            return self._roster.messages_in_flight()
+
+    def is_idle(self) -> bool:
+        """Tell whether no request is under way."""
+        return not self._ledger.in_flight
 
     def is_settled(self) -> bool:
         """Tell whether nothing queued so far is left to wait for."""
@@ -363,49 +306,22 @@ class Queue:
 
     def _next(self, now: float) -> tuple[Unit | None, float]:
         """Return the unit to send now, or None and the seconds until there may be one."""
-        wait = self._take_in()
+        released_in = self._take_in()
         if self.is_releasing:
-            self._release()
-        for account, lane in tuple(self._lanes.items()):
-            refusal = account.refusal(now)
-            if refusal is not None and self.keeps:
-                wait = min(wait, account.until_probe(now))
-                continue
-            lane.wake(now, all_of_them=refusal is not None)
-            delay = INFINITY
-            if lane.ready:
-                delay = account.admit(now) if refusal is None else 0.0
-            if delay <= 0:
-                unit = lane.pop(now)
-                if self._ledger.has_withdrawn() and not self._drop_withdrawn(unit):
-                    if refusal is None:
-                        account.settle(now, is_accepted=False)
-                    return self._next(now)
-                unit.started = now
-                unit.attempts += refusal is None
-                unit.refusal = refusal
-                self._ledger.start(len(unit.messages))
-                self.room.tell()
-                self._in_flight_units.add(unit)
-                self._lanes[account] = self._lanes.pop(account)  # the next turn is another account's
-                return unit, 0.0
-            wait = min(wait, delay, lane.next_due() - now)
-        return None, wait
+            self._roster.release()
+        unit, wait = self._roster.next(now, keeps=self.keeps)
+        if unit is not None:
+            self.room.tell()
+        return unit, min(wait, released_in)
 
     def _take_in(self) -> float:
         """Link what the inbox releases, as far as the window goes; return the seconds until it releases more."""
-        while self._has_window():
+        while self._roster.has_window(self.inbox.next_account()) or self.inbox.must_look_ahead():
             item = self.inbox.pop()
             if item is None:
                 return self.inbox.delay()
             self._link(item)
         return INFINITY
-
-    def _has_window(self) -> bool:
-        """Tell whether the next item is to be linked: its account has not enough to send, or others wait behind it."""
-        account = self.inbox.next_account()
-        lane = None if account is None else self._lanes.get(account)
-        return lane is None or lane.count_urgent() < WINDOW or self.inbox.must_look_ahead()
 
     def _link(self, item: Message | Mark) -> None:
         """Move the inbox's next item into the order."""
@@ -413,73 +329,11 @@ class Queue:
             self._ledger.close_epoch(item)
             self.waiters.tell()
             return
-        if item.outcome is not None:
-            self._ledger.pass_over(None, item)
-            return
         self._is_dismissed = False
-        lane = self._lanes.get(item.account)
-        if lane is None:
-            lane = self._lanes[item.account] = Lane(item.account)
-        if lane.link(item, self._ledger.take_in(item)) is None:
-            self._ledger.merge()
-
-    def _leave_flight(self, unit: Unit, *, is_retry: bool = False, is_ambiguous: bool = False) -> None:
-        self._in_flight_units.discard(unit)
-        self._ledger.stop(len(unit.messages), is_retry=is_retry, is_ambiguous=is_ambiguous)
-
-    def _end(self, unit: Unit, messages: list[Message], outcome_of: Callable[[Message], Outcome]) -> None:
-        for message in messages:
-            outcome = message.outcome = outcome_of(message)
-            self._ledger.end(unit.epoch, message, outcome, was_in_flight=unit.state == IN_FLIGHT)
-
-    def _leave(self, unit: Unit, outcome_of: Callable[[Message], Outcome]) -> None:
-        """End what a unit holds; what is in a file waits on there."""
-        if unit.messages[0].record is None:
-            self._end(unit, unit.messages, outcome_of)
-        else:
-            self._forget(unit)
-
-    def _release(self) -> None:
-        """Leave to their file all units that nothing blocks, and then those behind them."""
-        for lane in tuple(self._lanes.values()):
-            while released := lane.release():
-                for unit in released:
-                    self._forget(unit)
-            if lane.is_empty():
-                self._lanes.pop(lane.account, None)
-
-    def _forget(self, unit: Unit) -> None:
-        for message in unit.messages:
-            if message.outcome is not None:
-                self._ledger.pass_over(unit.epoch, message)
-            else:
-                self._ledger.give_back(was_in_flight=unit.state == IN_FLIGHT)
-                self._note_release(message)
-
-    def _drop_withdrawn(self, unit: Unit) -> bool:
-        """Take the withdrawn messages out of a waiting unit; False when that ended it."""
-        kept = [message for message in unit.messages if message.outcome is None]
-        if len(kept) == len(unit.messages):
-            return True
-        for message in unit.messages:
-            if message.outcome is not None:
-                self._ledger.pass_over(unit.epoch, message)
-        unit.messages = kept
-        if not kept:
-            self._close(unit)
-            return False
-        unit.current = kept[0]
-        unit.is_apart = len(kept) > 1  # what was merged holds traits that were withdrawn
-        return True
-
-    def _close(self, unit: Unit) -> None:
-        lane = unit.lane
-        lane.settle(unit)
-        if lane.is_empty():
-            self._lanes.pop(lane.account, None)
+        self._roster.link(item)
 
     def _has_more(self) -> bool:
-        return bool(self.inbox.items) or any(lane.ready or lane.next_due() != INFINITY for lane in self._lanes.values())
+        return bool(self.inbox.items) or self._roster.has_more()
 
 
 def is_final(message: Message) -> bool:

@@ -90,10 +90,10 @@ class Pacer:
     def restore(self, starts: Iterable[float]) -> None:
         """Count requests that another process started, whose place this one takes."""
         self._starts = deque(sorted((*self._starts, *starts)))
-        if self._starts:
-            self._last_start = max(self._last_start, self._starts[-1])
-            if self.limit is not None:
-                self._next_even_start = max(self._next_even_start, self._last_start + WINDOW / self.limit)
+        for start in self._starts:
+            self._last_start = max(self._last_start, start)
+            if self.limit is not None:  # else each takeover would begin with a burst of its own
+                self._next_even_start = max(self._next_even_start, start) + WINDOW / self.limit
 
     def accept(self, now: float) -> None:
         """Note that a request ended, and the account was not refused."""

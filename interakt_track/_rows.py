@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import NamedTuple
 
-from ._messages import RAISE, REPORT, Message
+from ._messages import EVENT, LOG, RAISE, REPORT, USER, Message
 from ._traits import pack
 from ._values import encode
 
@@ -43,6 +44,23 @@ class Row(NamedTuple):
     tags: str | None
     created_at: str | None
     add_to_sales_cycle: int | None
+
+
+KINDS = {
+    "strikes": int,
+    "priority": int,
+    "told_by": int,
+    "called_at": float | int,
+    "user_id": str | None,
+    "country_code": str | None,
+    "phone_number": str | None,
+    "event": str | None,
+    "traits": str,
+    "tags": str | None,
+    "created_at": str | None,
+    "add_to_sales_cycle": int | None,
+}
+"""What SQLite gives for each column, unless a bit of the file has flipped: it keeps any type in any column."""
 
 
 class Record:
@@ -95,6 +113,13 @@ def message_of(row: Row, account: Account) -> Message:
         ValueError: The row holds what no message is made of: the file was damaged, or another program wrote it.
         TypeError: As above.
     """
+    for name, kinds in KINDS.items():
+        if not isinstance(getattr(row, name), kinds):
+            raise TypeError(f"its {name} is of another type")
+    if row.kind not in (USER, EVENT) or row.priority not in range(3) or row.told_by not in (REPORT, LOG):
+        raise ValueError("its kind, its priority or how it is told of is none there is")
+    if not isfinite(row.called_at) or (row.kind == EVENT) is (row.event is None):
+        raise ValueError("its time is none, or it has no event")
     traits = json.loads(row.traits)
     tags = None if row.tags is None else json.loads(row.tags)
     if not isinstance(traits, dict) or not isinstance(tags, list | None):

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -17,6 +18,8 @@ from interakt_track.sandbox import Sandbox
 
 hypothesis.settings.register_profile("every run", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
+
+sys.path.append(str(Path(__file__).parent / "programs"))  # some also hold what judges their evidence
 
 reached_for: list[str] = []
 """What a test, or a thread of the code it tests, wanted of another machine."""

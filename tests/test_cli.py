@@ -105,23 +105,37 @@ def test_both_names_run_the_program(module: str) -> None:
     assert ended.stdout == f"interakt-track {interakt_track.__version__}\n"
 
 
-def test_the_help_names_every_command_and_each_explains_itself() -> None:
-    whole = CliRunner().invoke(program, ["--help"])
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Give all commands, those of groups too, with the words that lead there."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
 
-    assert whole.exit_code == 0
-    for name in COMMANDS:
-        assert re.search(rf"^  {name} +\w.*\.$", whole.output, re.MULTILINE), "a sentence that is not cut off"
-        of_one = CliRunner().invoke(program, [name, "--help"])
-        assert of_one.exit_code == 0
-        assert "Examples:" in of_one.output
-        assert "\\b" not in of_one.output
+
+ALL_COMMANDS = dict(commands(program))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_of_a_command_is_explained(name: str) -> None:
-    command = program.get_command(click.Context(program), name)
+@pytest.mark.parametrize("path", ALL_COMMANDS, ids=" ".join)
+def test_the_help_names_every_command_and_each_explains_itself(path: tuple[str, ...]) -> None:
+    around = CliRunner().invoke(program, [*path[:-1], "--help"])
+    of_one = CliRunner().invoke(program, [*path, "--help"])
 
-    assert command is not None
+    assert (around.exit_code, of_one.exit_code) == (0, 0)
+    assert re.search(rf"^  {path[-1]} +\w.*[^.]\.$", around.output, re.MULTILINE), "a sentence that is not cut off"
+    assert "Examples:" in of_one.output
+    assert "\\b" not in of_one.output
+
+
+@pytest.mark.parametrize("path", ALL_COMMANDS, ids=" ".join)
+def test_every_option_of_a_command_is_explained(path: tuple[str, ...]) -> None:
+    command = ALL_COMMANDS[path]
+
+    if isinstance(command, click.Group):
+        return
     options = [option for option in command.params if isinstance(option, click.Option)]
     assert options
     assert [option.name for option in options if not option.help] == []
@@ -160,9 +174,18 @@ def test_a_command_brings_only_what_it_needs() -> None:
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("package", ["click", "rich", "starlette", "uvicorn", "jsonschema", "yaml"])
-@pytest.mark.parametrize("name", COMMANDS)
-def test_without_the_extra_it_says_what_to_install(package: str, name: str) -> None:
+SANDBOX_NEEDS = ["starlette", "uvicorn", "jsonschema", "yaml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        (name, package)
+        for name in COMMANDS
+        for package in ["click", "rich", *(SANDBOX_NEEDS if name in ("demo", "sandbox") else ())]
+    ],
+)
+def test_without_the_extra_it_says_what_to_install(name: str, package: str) -> None:
     ended = run_python(
         "import sys\n"
         f"sys.modules[{package!r}] = None\n"

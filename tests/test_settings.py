@@ -60,7 +60,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "max_retries": 3, "max_queue_size": 10000, "on_error": None, "default_country_code": "+91",
         "flush_interval": 0.5, "batch_size": 100, "max_workers": 8, "shutdown_timeout": 10, "enabled": True,
         "strict": True, "before_send": None, "rate_limit": None, "when_full": "drop", "block_timeout": 10,
-        "on_ambiguous": "retry",
+        "on_ambiguous": "retry", "spool": None, "spool_sync": "normal", "spool_max_age": 7 * 86_400,
+        "spool_max_bytes": 2**30, "spool_retention": 30 * 86_400,
     }  # fmt: skip
 
 

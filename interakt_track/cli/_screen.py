@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
 
 MAX_LENGTH = 160  # of one shown value; more is noise on a screen
 
@@ -17,7 +19,20 @@ def open_console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, at_most: int = MAX_LENGTH) -> str:
     """Return text that stays on its line: control characters, terminal sequences among them, become a visible mark."""
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    return shown if len(shown) <= MAX_LENGTH else shown[: MAX_LENGTH - 1] + "…"
+    return shown if len(shown) <= at_most else shown[: at_most - 1] + "…"
+
+
+def say(console: Console, text: str, *, style: str = "") -> None:
+    """Print a sentence: wrapped at words on a screen, and as one line in a pipe."""
+    console.print(text, style=style, soft_wrap=not console.is_terminal)
+
+
+def plain_table(*headings: str, right: tuple[int, ...] = ()) -> Table:
+    """Return a table without lines around it; the columns of these numbers are aligned to the right."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", border_style="dim")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number in right else "left")
+    return table

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, assert_type
 from uuid import UUID
 
@@ -15,7 +16,20 @@ import interakt_track
 import track
 from interakt_track import InvalidMessageError, Stats
 from interakt_track_client import AuthenticatedClient
-from track import APIError, Client, DeliveryError, QueueFullError, Receipt, Response, SettingsError, TrackError
+from track import (
+    APIError,
+    Client,
+    DeliveryError,
+    FailedMessage,
+    QueueFullError,
+    Receipt,
+    Response,
+    SettingsError,
+    SpooledMessage,
+    SpoolFile,
+    SpoolStatus,
+    TrackError,
+)
 from track.client import Client as OldClient
 from track.request import APIError as OldAPIError
 from track.version import VERSION
@@ -156,6 +170,27 @@ def errors() -> None:
         assert_type(error, QueueFullError)
     except TrackError as error:
         assert_type(error, TrackError)
+
+
+def a_spool_looked_after() -> None:
+    with SpoolFile("track.db") as spool:
+        assert_type(spool, SpoolFile)
+        assert_type(spool.status(), SpoolStatus)
+        assert_type(spool.status().oldest_waiting, float | None)
+        for waiting in spool.waiting(user_id=1, limit=10):
+            assert_type(waiting, SpooledMessage)
+            assert_type(waiting.called_at, datetime)
+            assert_type(waiting.traits, dict[str, Any])
+            print(waiting.error)  # type: ignore[attr-defined]  # it has not failed
+        for failed in track.SpoolFile(Path("track.db")).failed(error="RejectedError", status_code=400):
+            assert_type(failed, FailedMessage)
+            assert_type(failed.status_code, int | None)
+        assert_type(spool.retry(ids=[1, 2], skip_superseded=True).count, int)
+        assert_type(spool.erase(phone_number="9876543210").is_overwritten, bool)
+        assert_type(spool.adopt().waiting, int)
+
+        spool.retry(ids="1")  # type: ignore[arg-type]  # text is no list of numbers
+        spool.drop_failed(user_id="u1")  # type: ignore[call-arg]  # that is to erase
 
 
 def names_of_1_0_x() -> None:

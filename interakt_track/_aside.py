@@ -1,0 +1,52 @@
+"""Messages that a spool's file could not take when they were called: they wait in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._journal import Journal
+    from ._messages import Message
+    from ._queue import Queue
+    from ._spool import Spool
+
+
+class Aside:
+    """Keeps such messages until the file takes them, or until nothing in it comes before them."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Message] = deque()
+        self._sent: set[Message] = set()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, message: Message) -> None:
+        """Keep a message; those that follow it have to be kept, too."""
+        self._waiting.append(message)
+
+    def write(self, journal: Journal, spool: Spool) -> None:
+        """Write what waits to the file, in order.
+
+        Raises:
+            SpoolError: The file does not take it still; the rest waits on.
+        """
+        while self._waiting:
+            journal.append(self._waiting[0], spool)
+            self._waiting.popleft()
+
+    def send(self, queue: Queue) -> None:
+        """Queue what waits as it is, in no file."""
+        if self._waiting:
+            self._sent = {message for message in self._sent if not _is_over(message)}
+            self._sent.update(self._waiting)
+            queue.take_over(list(self._waiting), self._waiting.clear)
+
+    def is_settled(self) -> bool:
+        """Tell whether nothing waits, and all that was sent is delivered, or told as lost."""
+        return not self._waiting and all(map(_is_over, tuple(self._sent)))
+
+
+def _is_over(message: Message) -> bool:
+    return message.outcome is not None and message.outcome.is_final

@@ -1,0 +1,162 @@
+"""Rows of the spool's file as messages of the queue: read in pages, in order, while there is room for them."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from ._account import ACCOUNTS
+from ._backlog import Backlog
+from ._errors import DeliveryError
+from ._messages import EVENT
+from ._rows import Record, Row, message_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._account import Account
+    from ._journal import Journal
+    from ._logs import Quiet
+    from ._messages import Message
+    from ._queue import Queue
+    from ._spool import Spool
+
+PAGE = 500  # rows read at a time: a millisecond or two, in which a call may have to wait
+SHARE_OF_ONE = 32  # one person's messages may take this part of the room in memory
+LEAST_OF_ONE = 8  # but so many they may be, or a quarter of a small room
+MIN_REWIND_INTERVAL = 0.05  # seconds between two looks for what was left
+REWIND_SHARE = 20  # and so many times what one look takes: each passes by all that is in memory
+
+
+class Reader:
+    """Hands the file's messages to the queue, for the process that holds the lease; the spool guards it with its lock.
+
+    Args:
+        spool: Whose messages they are.
+        queue: The client's.
+        quiet: What the log is told through.
+    """
+
+    def __init__(self, spool: Spool, queue: Queue, quiet: Quiet) -> None:
+        self._spool = spool
+        self._queue = queue
+        self._quiet = quiet
+        self._backlogs: dict[int, tuple[Account, Backlog]] = {}
+        self._next_rewind = 0.0
+        self._rewind_interval = MIN_REWIND_INTERVAL
+        self.begin()
+
+    def begin(self) -> None:
+        """Read from the start; whatever was read before is not in memory any more."""
+        self._backlogs.clear()
+        self._seen_id = 0
+        self._has_unread = True
+        self._has_left = False
+
+    def numbers(self) -> Sequence[int]:
+        """Return the accounts that are read, as the file numbers them."""
+        return tuple(self._backlogs)
+
+    def is_taken(self, row_id: int) -> bool:
+        """Tell whether a row's message is in memory."""
+        return any(row_id in backlog.taken for _, backlog in self._backlogs.values())
+
+    def taken(self) -> list[Message]:
+        """Return the messages that are in memory."""
+        return [m for _, backlog in self._backlogs.values() for m in backlog.taken.values() if m is not None]
+
+    def let_go(self, messages: Sequence[Message]) -> None:
+        """Note that messages have ended."""
+        for _, backlog in self._backlogs.values():
+            for message in messages:
+                if message.record is not None:
+                    backlog.let_go(message.record.id, message)
+
+    def has_read(self, last_id: int) -> bool:
+        """Tell whether every row up to an id is in memory, or was; read without the lock."""
+        return last_id <= self._seen_id and not self._has_unread and not self._has_left
+
+    def wants_more(self, last_id: int) -> bool:
+        """Tell whether there is room, and something to read; read without the lock."""
+        room = self._queue.count_room()
+        return room > 0 and (last_id > self._seen_id or (self._has_unread and room > self._queue.max_size // 2))
+
+    def rest(self) -> float:
+        """Return the seconds until what was left may be looked at again; infinity when nothing was."""
+        return max(0.0, self._next_rewind - monotonic(), self._rewind_interval) if self._has_left else float("inf")
+
+    def load(self, journal: Journal) -> bool:
+        """Take over what the queue has room for; return whether everything is there now."""
+        started = monotonic()
+        newest = journal.newest_id()
+        for number, account in journal.find(ACCOUNTS.known()).items():
+            if number not in self._backlogs:
+                self._backlogs[number] = account, Backlog()
+                account.restore(monotonic(), journal.starts(number))
+        room = self._queue.max_size
+        at_most = max(1, room // SHARE_OF_ONE, min(LEAST_OF_ONE, room // 4))
+        self._rewind(at_most)
+        share = max(1, self._queue.count_room() // max(1, len(self._backlogs)))
+        for number, (account, backlog) in self._backlogs.items():
+            room = min(share, self._queue.count_room())
+            while room > 0 and backlog.cursor < newest:
+                limit = min(PAGE, room)
+                rows = journal.read(number, after=backlog.cursor, until=newest, limit=limit)
+                taken = [row for row in rows if backlog.take(row, at_most=at_most)]
+                self._hand_over(journal, backlog, taken, account)
+                room -= len(taken)
+                if len(rows) < limit:
+                    backlog.cursor = newest
+        self._seen_id = newest
+        self._rewind_interval = max(MIN_REWIND_INTERVAL, REWIND_SHARE * (monotonic() - started))
+        self._has_unread = any(backlog.cursor < newest for _, backlog in self._backlogs.values())
+        self._has_left = any(backlog.has_left() for _, backlog in self._backlogs.values())
+        return not self._has_unread and not self._has_left
+
+    def _rewind(self, at_most: int) -> None:
+        now = monotonic()
+        if now < self._next_rewind:
+            return
+        for _, backlog in self._backlogs.values():
+            if backlog.may_rewind(at_most=at_most):
+                backlog.rewind()
+                self._next_rewind = now + self._rewind_interval
+
+    def _hand_over(self, journal: Journal, backlog: Backlog, rows: list[Row], account: Account) -> None:
+        messages = []
+        for row in rows:
+            message = self._message(journal, row, account)
+            if message is None:
+                backlog.let_go(row.id, row)
+            else:
+                backlog.taken[row.id] = message
+                messages.append(message)
+        own = sum(row.origin == journal.origin for row in rows)
+
+        def note() -> None:
+            with journal.lock:
+                self._spool.tally.handed -= own
+
+        self._queue.take_over(messages, note)
+
+    def _message(self, journal: Journal, row: Row, account: Account) -> Message | None:
+        """Return the message of a row: that of the call, if somebody has it still; None when there is none to send."""
+        is_own = row.origin == journal.origin
+        message = journal.called.get(row.id) if is_own else None
+        if message is not None:
+            return message if message.outcome is None else None
+        try:
+            message = message_of(row, account)
+        except (ValueError, TypeError) as error:
+            journal.reject(row.id, DeliveryError(f"the row cannot be read: {type(error).__name__}"), attempts=0)
+            self._quiet.warn("spool-row", "a message in the spool cannot be read; it is among the failed ones now")
+            return None
+        message.record = Record(
+            self._spool,
+            journal.salt,
+            row.id,
+            is_own=is_own,
+            strikes=row.strikes,
+            is_in_doubt=bool(row.is_started) and row.kind == EVENT,
+        )
+        return message

@@ -1,0 +1,85 @@
+"""How many of a client's messages are in a spool's file only, and what became of them there."""
+
+from __future__ import annotations
+
+from . import _errors
+from ._errors import DeliveryError, api_error
+from ._receipt import Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._journal import Journal
+    from ._ledger import Spooled
+    from ._messages import Message
+
+
+class Tally:
+    """Guarded by the lock of the file's database.
+
+    Attributes:
+        handed: Messages called here that are in the file only: not read yet, or another process sends them.
+    """
+
+    def __init__(self) -> None:
+        self.handed = 0
+        self._ended = {"delivered": 0, "rejected": 0, "dropped": 0}
+
+    def end(self, status: str, count: int = 1) -> None:
+        """Count messages as ended that were in the file only."""
+        self.handed -= count
+        self._ended[status] += count
+
+    def compare(self, journal: Journal, *, has_read_all: bool | None) -> bool:
+        """Count as ended what is neither in memory here nor in the file any more; tell whether there was any.
+
+        Args:
+            journal: The file's.
+            has_read_all: Whether everything in the file was read here; None where another process reads it.
+        """
+        with journal.lock:
+            there = journal.count_own() if has_read_all is None else 0 if has_read_all else self.handed
+            gone = self.handed - there
+            if gone <= 0:
+                return False
+            failed, removed = journal.ended_elsewhere()
+            rejected = min(failed, gone)
+            dropped = min(removed, gone - rejected)
+            self.end("rejected", rejected)
+            self.end("dropped", dropped)
+            self.end("delivered", gone - rejected - dropped)
+            return True
+
+    def recount(self, journal: Journal, taken: Sequence[Message]) -> int:
+        """Count as dropped what was handed to a file and is not in the one that took its place; return how many.
+
+        Args:
+            journal: The new file's.
+            taken: The messages that are in memory, too.
+        """
+        own = sum(message.record is not None and message.record.is_own for message in taken)
+        lost = max(0, self.handed - (journal.count_own() - own))
+        self.end("dropped", lost)
+        return lost
+
+    def add_to(self, spooled: Spooled) -> None:
+        """Add these numbers to others."""
+        spooled.handed += self.handed
+        for status, count in self._ended.items():
+            spooled.ended[status] += count
+
+
+def fate(failure: tuple[str, int | None, str] | None) -> Outcome:
+    """Return what became of a message that another process ended."""
+    if failure is None:
+        return Outcome("delivered")
+    name, status_code, text = failure
+    if status_code is not None:
+        error: DeliveryError = api_error(status_code, text)
+    else:
+        kind = getattr(_errors, name, DeliveryError)
+        error = kind(text) if isinstance(kind, type) and issubclass(kind, DeliveryError) else DeliveryError(text)
+    return Outcome(
+        "rejected" if isinstance(error, (_errors.RejectedError, _errors.AuthenticationError)) else "dropped", error
+    )

@@ -1,0 +1,260 @@
+"""The command `spool drain`: send until nothing waits, for a deploy or a cron job."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn
+
+from interakt_track import Client
+
+from ._screen import open_console, printable, say
+from ._spool_options import counted, opened, options, span, spool_option, write_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from rich.console import Console
+
+    from interakt_track import SpoolFile, SpoolStatus
+
+LOOK = 0.25  # seconds between two looks into the file
+LOOK_SHARE = 10  # and this often as long as a look takes: counting a million messages is some work
+LINE_INTERVAL = 10.0  # seconds between two lines where no bar can move
+LEAVE = 5.0  # seconds for what is in flight
+WINDOW = 60.0  # seconds over which the rate is taken
+DAY = 86_400.0
+MAX_LOG_LENGTH = 1000  # of a line; it may hold what a server said
+
+EXAMPLES = """\b
+Examples:
+  INTERAKT_WRITE_KEY=... interakt-track spool drain --spool track.db
+  interakt-track spool drain --rate-limit growth
+  interakt-track spool drain --timeout 600 || echo "not all of it is sent"
+
+\b
+The key is taken from the environment's INTERAKT_WRITE_KEY, or asked for.
+"""
+
+
+def requests_a_minute(text: str) -> int | str:
+    """Return a number, or the name of a plan; the client knows which there are."""
+    return int(text) if text.isdecimal() else text
+
+
+@click.command(epilog=EXAMPLES)
+@options(
+    spool_option,
+    click.option("--host", envvar="INTERAKT_HOST", show_envvar=True, help="The API; Interakt's where none is named."),
+    click.option(
+        "--rate-limit",
+        metavar="N",
+        type=requests_a_minute,
+        help="Requests a minute at most: a number, growth (300) or advanced (600).",
+    ),
+    click.option(
+        "--max-workers",
+        metavar="N",
+        default=8,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Requests under way at the same time.",
+    ),
+    click.option(
+        "--timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        help="How long it may take; without it, as long as it takes.",
+    ),
+    click.option(
+        "--retention",
+        metavar="DAYS",
+        default=30.0,
+        show_default=True,
+        type=click.FloatRange(min=0, min_open=True, max=365),
+        help="How long failed messages are kept; older ones are removed.",
+    ),
+)
+@click.pass_context
+def drain(
+    ctx: click.Context,
+    *,
+    spool: str | None,
+    host: str | None,
+    rate_limit: Any,
+    max_workers: int,
+    timeout: float | None,
+    retention: float,
+) -> None:
+    """Send what waits in the file until nothing does.
+
+    Messages of other hosts and keys are left alone. Where another process sends from the file, this one watches, and
+    takes over should that one end. Ctrl-C ends it; what is not sent stays in the file.
+
+    Status 0 means that nothing waits and nothing failed meanwhile; 1, that something did; 2, that it could not begin.
+    """
+    console = open_console()
+    with opened(spool) as file:
+        key = write_key()
+        begun = file.status(write_key=key, host=host)
+        if begun.own is None or not begun.own.waiting:
+            say(console, "Nothing waits under this key.")
+            _note_strangers(console, begun)
+            return
+        if begun.is_held:
+            say(console, "Another process sends from the file; this one watches, and takes over if that one ends.")
+        with (
+            _log_shown(console) as log,
+            Client(
+                write_key=key,
+                host=host,
+                spool=file.path,
+                rate_limit=rate_limit,
+                max_workers=max_workers,
+                shutdown_timeout=LEAVE,
+                spool_retention=retention * DAY,
+            ),
+            _stopped_by_signals() as stop,
+        ):
+            course = _watch(console, _Course(file, begun, key, host), stop, timeout=timeout, log=log)
+        course.look()
+    _sum_up(console, course, is_stopped=stop.is_set())
+    if course.waiting or course.failed:
+        ctx.exit(1)
+
+
+class _Course:
+    """How far it is."""
+
+    def __init__(self, file: SpoolFile, begun: SpoolStatus, key: str, host: str | None) -> None:
+        self._file = file
+        self._begun = begun
+        self._key = key
+        self._host = host
+        self._sent_at: deque[tuple[float, int]] = deque()
+        self.started = time.monotonic()
+        self.sent = self.failed = 0
+        self.waiting = 0
+        self.took = 0.0
+        self.look()
+
+    def look(self) -> None:
+        """Look into the file; what others send, call and fail with counts, too."""
+        begun, now = self._begun, time.monotonic()
+        found = self._file.status(write_key=self._key, host=self._host)
+        self.took = time.monotonic() - now
+        self.found = found
+        self.waiting = 0 if found.own is None else found.own.waiting
+        self.failed = found.given_up - begun.given_up
+        called = found.last_id - begun.last_id
+        self.sent = max(self.sent, begun.waiting + called - found.waiting - self.failed)
+        self._sent_at.append((now, self.sent))
+        while now - self._sent_at[0][0] > WINDOW:
+            self._sent_at.popleft()
+
+    @property
+    def per_minute(self) -> float:
+        """Messages sent in a minute, by those of the last one."""
+        (first, before), (last, now) = self._sent_at[0], self._sent_at[-1]
+        return (now - before) * 60 / (last - first) if last > first else 0.0
+
+    def __str__(self) -> str:
+        pace = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""
+        left = f", {span(self.waiting * 60 / self.per_minute)} left" if self.per_minute and self.waiting else ""
+        return f"{self.sent:,} sent, {self.failed:,} failed{pace}{left}"
+
+
+def _watch(
+    console: Console, course: _Course, stop: threading.Event, *, timeout: float | None, log: deque[str]
+) -> _Course:
+    """Show how far it is until it is over, stopped, or its time is up."""
+    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+    deadline = None if timeout is None else course.started + timeout
+    next_line = course.started
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("")
+        while True:
+            while log:
+                say(console, log.popleft(), style="yellow")
+            total = course.sent + course.failed + course.waiting
+            progress.update(task, completed=total - course.waiting, total=total, description=str(course))
+            if not course.waiting or stop.is_set() or (deadline is not None and time.monotonic() >= deadline):
+                return course
+            if not console.is_terminal and time.monotonic() >= next_line:
+                next_line = time.monotonic() + LINE_INTERVAL
+                say(console, f"{course}; {counted(course.waiting)} waiting")
+            stop.wait(max(LOOK, course.took * LOOK_SHARE))
+            course.look()
+
+
+def _sum_up(console: Console, course: _Course, *, is_stopped: bool) -> None:
+    took = span(time.monotonic() - course.started)
+    say(console, f"{counted(course.sent)} sent in {took}, {course.failed:,} failed.")
+    if course.failed:
+        say(console, "`interakt-track spool failed` shows why they failed.", style="yellow")
+    if course.waiting:
+        why = "Stopped" if is_stopped else "The time is up"
+        say(
+            console,
+            f"{why}: {counted(course.waiting)} waiting, safe in {printable(course.found.path)}; run it again to go on.",
+            style="yellow",
+        )
+    else:
+        say(console, "Nothing waits under this key any more.", style="green")
+    _note_strangers(console, course.found)
+
+
+def _note_strangers(console: Console, found: SpoolStatus) -> None:
+    others = sum(account.waiting for account in found.accounts if not account.is_own)
+    if others:
+        say(
+            console,
+            f"{counted(others)} of another key or host left alone; see `interakt-track spool adopt`.",
+            style="yellow",
+        )
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """Give what Ctrl-C, or a SIGTERM as deploys send it, sets; a second one interrupts."""
+    stop = threading.Event()
+
+    def note(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler)
+        stop.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _log_shown(console: Console) -> Iterator[deque[str]]:
+    """Collect what the SDK would log, to be shown where the bar does not overwrite it."""
+    lines: deque[str] = deque()
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(printable(record.getMessage(), at_most=MAX_LOG_LENGTH))
+
+    handler = Collect(logging.WARNING)
+    logger = logging.getLogger("interakt_track")
+    logger.addHandler(logging.NullHandler())  # what is told when the process ends has been counted here
+    logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+        for line in lines:
+            say(console, line, style="yellow")

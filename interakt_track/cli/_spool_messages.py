@@ -1,0 +1,250 @@
+"""The commands `spool list`, `failed` and `export`: the messages in the file, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.text import Text
+
+from ._screen import open_console, plain_table, printable
+from ._spool_options import (
+    CannotDoError,
+    counted,
+    failure_options,
+    id_option,
+    json_option,
+    older_option,
+    opened,
+    options,
+    person_options,
+    print_json,
+    show_option,
+    span,
+    spool_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from rich.table import Table
+
+    from interakt_track import FailedMessage, SpooledMessage
+
+ROWS = 50  # of a table; programs get them all
+
+limit_option = click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help=f"How many at most; {ROWS} where a table is shown, else all.",
+)
+
+LIST_EXAMPLES = """\b
+Examples:
+  interakt-track spool list
+  interakt-track spool list --phone 9876543210 --show
+  interakt-track spool list --older-than 12h --json | jq -r .event | sort | uniq -c
+"""
+
+
+@click.command("list", epilog=LIST_EXAMPLES)
+@options(spool_option, id_option, person_options, older_option, limit_option, show_option, json_option)
+def list_waiting(
+    *,
+    spool: str | None,
+    ids: tuple[int, ...],
+    user_id: str | None,
+    phone: str | None,
+    older_than: float | None,
+    limit: int | None,
+    show: bool,
+    is_json: bool,
+) -> None:
+    """List what waits, in the order in which it is sent.
+
+    Who it is about is masked unless --show is given. With --json, each message is a line, with the body that would be
+    sent; ids, numbers, tags and the values of traits are masked there, too.
+    """
+    with opened(spool) as file:
+        messages = file.waiting(
+            ids=ids or None,
+            user_id=user_id,
+            phone_number=phone,
+            older_than=older_than,
+            limit=limit if is_json else (limit or ROWS) + 1,
+        )
+        if is_json:
+            _print_lines(messages, is_masked=not show)
+            return
+        table = plain_table("id", "called", "what", "who", "attempts", right=(0, 1, 4))
+        rows = (_waiting_row(message, is_masked=not show) for message in messages)
+        _print_table(table, rows, limit=limit or ROWS, nothing="Nothing waits.")
+
+
+FAILED_EXAMPLES = """\b
+Examples:
+  interakt-track spool failed
+  interakt-track spool failed --status 400 --limit 10
+  interakt-track spool failed --error ExpiredError --json > lost.jsonl
+"""
+
+
+@click.command(epilog=FAILED_EXAMPLES)
+@options(spool_option, id_option, failure_options, person_options, older_option, limit_option, show_option, json_option)
+def failed(
+    *,
+    spool: str | None,
+    ids: tuple[int, ...],
+    error: str | None,
+    status_code: int | None,
+    user_id: str | None,
+    phone: str | None,
+    older_than: float | None,
+    limit: int | None,
+    show: bool,
+    is_json: bool,
+) -> None:
+    """List what failed, and why.
+
+    A message fails when the API refuses it for good, or when its time was up. It is kept for 30 days, or what the
+    setting `spool_retention` says. `interakt-track spool retry` sends it again, after what was wrong is mended.
+    """
+    with opened(spool) as file:
+        messages = file.failed(
+            ids=ids or None,
+            error=error,
+            status_code=status_code,
+            user_id=user_id,
+            phone_number=phone,
+            older_than=older_than,
+            limit=limit if is_json else (limit or ROWS) + 1,
+        )
+        if is_json:
+            _print_lines(messages, is_masked=not show)
+            return
+        table = plain_table("id", "when", "what", "who", "error", "status", "message", "tries", right=(0, 1, 5, 7))
+        rows = (_failed_row(message, is_masked=not show) for message in messages)
+        _print_table(table, rows, limit=limit or ROWS, nothing="Nothing failed.")
+
+
+EXPORT_EXAMPLES = """\b
+Examples:
+  interakt-track spool export --output spool.jsonl
+  interakt-track spool export --failed | jq -c .body
+  interakt-track spool export --user-id u1 --phone 9876543210 --output about-u1.jsonl
+"""
+
+
+@click.command(epilog=EXPORT_EXAMPLES)
+@options(
+    spool_option,
+    click.option("--waiting", is_flag=True, help="Only what waits."),
+    click.option("--failed", "is_failed", is_flag=True, help="Only what failed."),
+    person_options,
+    click.option("--output", "-o", metavar="FILE", type=click.Path(dir_okay=False), help="Where to; it must be new."),
+)
+def export(
+    *,
+    spool: str | None,
+    waiting: bool,
+    is_failed: bool,
+    user_id: str | None,
+    phone: str | None,
+    output: str | None,
+) -> None:
+    """Write messages as JSON lines, complete.
+
+    Each line has a message's path and body as they would be sent, and where it stands: `state`, `called_at`,
+    `attempts`, and of a failed one why. Personal data is NOT masked; a file is made for its owner only (0600).
+    """
+    both = waiting == is_failed
+    with opened(spool) as file:
+        target = None if output is None else _new_file(output)
+        try:
+            count = 0
+            for state, messages in (
+                ("waiting", file.waiting(user_id=user_id, phone_number=phone) if both or waiting else ()),
+                ("failed", file.failed(user_id=user_id, phone_number=phone) if both or is_failed else ()),
+            ):
+                for message in messages:
+                    line = json.dumps({"state": state, **message.as_dict(is_masked=False)})
+                    click.echo(line, file=target)
+                    count += 1
+        finally:
+            if target is not None:
+                target.close()
+    if output is not None:
+        open_console().print(f"{counted(count)} written to {printable(output)}", soft_wrap=True)
+
+
+def _new_file(path: str) -> Any:
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CannotDoError(f"{path} cannot be made: {error.strerror}") from error
+    return os.fdopen(number, "w", encoding="utf-8")
+
+
+def _print_lines(messages: Iterable[SpooledMessage], *, is_masked: bool) -> None:
+    for message in messages:
+        print_json(message.as_dict(is_masked=is_masked))
+
+
+def _print_table(table: Table, rows: Iterable[tuple[str | Text, ...]], *, limit: int, nothing: str) -> None:
+    """Print so many rows, and whether there are more."""
+    console = open_console()
+    has_more = False
+    for row in rows:
+        has_more = table.row_count == limit
+        if has_more:
+            break
+        table.add_row(*row)
+    if not table.row_count:
+        console.print(nothing)
+        return
+    console.print(table)
+    if has_more:
+        console.print(f"These are the first {limit:,}; --limit shows more.", style="dim")
+
+
+def _waiting_row(message: SpooledMessage, *, is_masked: bool) -> tuple[str | Text, ...]:
+    return (
+        str(message.id),
+        _ago(message.called_at),
+        *_what_and_who(message, is_masked=is_masked),
+        str(message.attempts),
+    )
+
+
+def _failed_row(message: FailedMessage, *, is_masked: bool) -> tuple[str | Text, ...]:
+    said = Text(printable(message.message))
+    if message.is_superseded:
+        said.append(" (superseded)", style="yellow")
+    return (
+        str(message.id),
+        _ago(message.failed_at),
+        *_what_and_who(message, is_masked=is_masked),
+        message.error.removesuffix("Error"),
+        "" if message.status_code is None else str(message.status_code),
+        said,
+        str(message.attempts),
+    )
+
+
+def _what_and_who(message: SpooledMessage, *, is_masked: bool) -> tuple[str, str]:
+    what = "identify" if message.event is None else printable(message.event)
+    if is_masked:
+        return what, printable(message.masked_identity).replace("user_id=", "").replace(" phone=", "\n").replace(
+            "phone=", ""
+        )
+    phone = None if message.phone_number is None else f"{message.country_code}{message.phone_number}"
+    return what, "\n".join(printable(part) for part in (message.user_id, phone) if part is not None)
+
+
+def _ago(then: datetime) -> str:
+    return span(max(0.0, time.time() - then.timestamp()))
