@@ -38,10 +38,16 @@ class Aside:
 
     def send(self, queue: Queue) -> None:
         """Queue what waits as it is, in no file."""
-        if self._waiting:
+        messages = list(self._waiting)  # calls may add more meanwhile
+
+        def forget() -> None:
+            for _ in messages:
+                self._waiting.popleft()
+
+        if messages:
             self._sent = {message for message in self._sent if not _is_over(message)}
-            self._sent.update(self._waiting)
-            queue.take_over(list(self._waiting), self._waiting.clear)
+            self._sent.update(messages)
+            queue.take_over(messages, forget)
 
     def is_settled(self) -> bool:
         """Tell whether nothing waits, and all that was sent is delivered, or told as lost."""

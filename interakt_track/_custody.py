@@ -60,7 +60,7 @@ class Custody:
             return True
         account = unit.lane.account
         try:
-            missing = record.spool.start(messages)
+            missing = record.spool.keeper.start(messages)
         except SpoolError as error:
             self._quiet.warn("spool-start", f"{error}; what is in it is not sent until it can be written")
             account.settle(monotonic(), is_accepted=False)
@@ -84,7 +84,7 @@ class Custody:
         """
         messages = _sent(unit)
         record = messages[0].record
-        return record is None or self._insist(unit, lambda: record.spool.acknowledge(messages))
+        return record is None or self._insist(unit, lambda: record.spool.keeper.acknowledge(messages))
 
     def reject(self, unit: Unit, error: DeliveryError) -> bool:
         """Move what is lost to the failed messages of its file; as `acknowledge`."""
@@ -94,7 +94,7 @@ class Custody:
         def write() -> None:
             for message in messages:
                 if record is not None:
-                    record.spool.reject(message, error, attempts=min(unit.attempts, 1))
+                    record.spool.keeper.reject(message, error, attempts=min(unit.attempts, 1))
 
         return record is None or self._insist(unit, write)
 
@@ -104,7 +104,7 @@ class Custody:
         record = messages[0].record
         if record is not None:
             with suppress(SpoolError):  # then it is in doubt, should this process end now
-                record.spool.note_failure(messages, record.strikes)
+                record.spool.keeper.note_failure(messages, record.strikes)
 
     def decide(
         self, unit: Unit, error: DeliveryError, settings: Settings, *, is_repeatable: bool
@@ -143,7 +143,7 @@ class Custody:
             is_old = age >= settings.spool_max_age and not is_final(error)
             return None, _expired(error, settings.spool_max_age) if is_old else error
         try:
-            record.spool.note_failure(messages, strikes)
+            record.spool.keeper.note_failure(messages, strikes)
         except SpoolError as trouble:
             self._quiet.warn("spool-start", f"{trouble}; what is in it is not sent until it can be written")
         return delay, error

@@ -180,6 +180,8 @@ class Engine:
             self._flush(deadline, patience=FOREVER, spools=ours)
             if self._spools:
                 self._wait(self.queue.is_idle, deadline=deadline)
+            for spool in ours:
+                self._wait(spool.is_drained, deadline=deadline)  # what others called, too: nobody else is there
         finally:
             for spool in self._spools:
                 spool.release()
@@ -214,7 +216,7 @@ class Engine:
         for spool in spools:
             if spool.is_waited_for():
                 spool.begin()
-        marks = {spool: spool.mark() if spool in spools else 0 for spool in self._spools}
+        marks = {spool: spool.mark() if spool in spools else None for spool in self._spools}
 
         mark = None if self.spool is not None else self.queue.mark()
 
@@ -257,13 +259,13 @@ class Engine:
         """End a message whose call has no time left."""
         expired = ExpiredError("the time of this call was up before the message could be sent")
         record = message.record
-        if record is not None and record.spool.withdraw(message, Outcome("dropped", expired)):
+        if record is not None and record.spool.keeper.withdraw(message, Outcome("dropped", expired)):
             pass  # it was in the file only
         elif not self.queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
             late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
             self.queue.give_up(message, Outcome("dropped", late))
         if record is not None and message.outcome is not None:
-            record.spool.forget(message)  # its caller is told, and may call again
+            record.spool.keeper.forget(message)  # its caller is told, and may call again
         outcome = message.outcome or Outcome(
             "dropped", expired
         )  # one of the above has set it, or another process sends

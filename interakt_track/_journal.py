@@ -78,7 +78,8 @@ class Journal:
         number = self._numbers.get(message.account) or self._number(message.account)
         values = (self.origin, number, *payload(message))
         if not self.lock.acquire(timeout=LOCK_TIMEOUT):
-            raise SpoolError("the spool is busy: its disk, or another program, holds up every write", reason="locked")
+            words = "is locked by another program, or its disk holds up every write"
+            raise SpoolError(f"the spool {self.database.path} {words}", reason="locked")
         try:
             row_id = self.database.execute(APPEND, values).lastrowid or 0
             message.record = Record(spool, self.salt, row_id, is_own=True)

@@ -257,6 +257,11 @@ class Queue:
         with self._lock:
             return self._roster.messages_in_flight()
 
+    def is_resting(self) -> bool:
+        """Tell whether nothing is left to send but what failed, and what waits behind it."""
+        with self._lock:
+            return not self.inbox.items and not self._ledger.in_flight and not self._roster.has_ready()
+
     def is_idle(self) -> bool:
         """Tell whether no request is under way."""
         return not self._ledger.in_flight

@@ -55,6 +55,10 @@ class Roster:
         """Tell whether something can be sent, now or after a delay."""
         return any(lane.ready or lane.next_due() != INFINITY for lane in self._lanes.values())
 
+    def has_ready(self) -> bool:
+        """Tell whether something can be sent now, or as soon as its account may send."""
+        return any(lane.ready for lane in self._lanes.values())
+
     def messages_in_flight(self) -> list[Message]:
         """Return the messages that are in a request under way, or whose end is being noted."""
         return [message for unit in self._in_flight for message in unit.messages]

@@ -10,27 +10,37 @@ import threading
 from ._access import Access
 from ._aside import Aside
 from ._attendant import MAX_GATHERING, Attendant
-from ._errors import DeliveryError, SpoolError
+from ._errors import SpoolError
 from ._housekeeping import Housekeeping
-from ._messages import RAISE
+from ._keeper import Keeper
 from ._reader import Reader
 from ._tally import Tally, fate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ._journal import Journal
     from ._ledger import Spooled
     from ._logs import Quiet
     from ._messages import Message
     from ._queue import Queue
-    from ._receipt import Outcome
     from ._settings import Settings
 
 LOOK = 1.0  # seconds between two looks whether the lease is free, and what others did: well within ten
 LOOK_SOON = 0.1  # seconds, while somebody waits for what others do
 PAGE = 500  # ids asked about at a time
+
+
+class Place:
+    """A place in the order of a client's calls.
+
+    Attributes:
+        until: The last row that is before it; None as long as some of what is before it is in no row.
+    """
+
+    __slots__ = ("until",)
+
+    def __init__(self, until: int | None) -> None:
+        self.until = until
 
 
 class Spool:
@@ -44,6 +54,7 @@ class Spool:
     Attributes:
         path: Of the file.
         tally: How many of the client's messages are in the file only; guarded by the database's lock.
+        keeper: What workers tell of the messages that they send.
     """
 
     def __init__(self, settings: Settings, queue: Queue, quiet: Quiet) -> None:
@@ -56,6 +67,7 @@ class Spool:
         self._house = Housekeeping(self.path, quiet)
         self._aside = Aside()
         self._reader = Reader(self, queue, quiet)
+        self.keeper = Keeper(self._access, self._reader, self.tally, queue, self._lock)
         self._attendant = Attendant(self.step, self._has_work, queue, quiet)
         self._salt: str | None = None
         self._is_shut = False  # whether the file has refused a message, and was not seen to take anything since
@@ -86,102 +98,36 @@ class Spool:
             self._attendant.call()
         return True
 
-    def withdraw(self, message: Message, outcome: Outcome) -> bool:
-        """End a message that is in the file only, and that no request was started for; False when it is not."""
-        with self._lock:
-            record, journal = message.record, self._access.journal
-            if record is None or journal is None or message.outcome is not None or self._reader.is_taken(record.id):
-                return False
-            try:
-                is_withdrawn = journal.withdraw(record.id)
-            except SpoolError as error:
-                self._access.note(error)
-                return False
-            if is_withdrawn:
-                with journal.lock:
-                    self.tally.end(outcome.status)
-        if is_withdrawn:
-            self._queue.end_elsewhere(message, outcome)
-        return is_withdrawn
-
-    def forget(self, message: Message) -> None:
-        """Remove a message that has ended, and the file does not know it."""
-        try:
-            self.acknowledge([message])
-        except SpoolError as error:
-            self._access.note(error)
-
-    # Called by the workers, about messages of one account that are in flight.
-
-    def start(self, messages: Sequence[Message]) -> list[Message]:
-        """Note in the file that a request starts, and return those messages that somebody took out of it meanwhile.
-
-        Raises:
-            SpoolError: It cannot be noted, so the request must not be made.
-        """
-        journal = self._journal_of(messages)
-        if journal is None or journal.start(messages):
-            return []
-        missing = journal.missing(messages)
-        self._let_go(journal, missing)
-        return missing
-
-    def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Remove delivered messages from the file; only then may what follows them start."""
-        journal = self._journal_of(messages)
-        if journal is not None:
-            journal.acknowledge(messages)
-            self._let_go(journal, messages)
-
-    def reject(self, message: Message, error: DeliveryError, *, attempts: int) -> None:
-        """Move a message to the failed ones, or remove it when its call tells of it."""
-        journal = self._journal_of([message])
-        if journal is None or message.record is None:
-            return
-        if message.told_by == RAISE:
-            journal.acknowledge([message])
-        else:
-            journal.reject(message.record.id, error, attempts=attempts)
-        self._let_go(journal, [message])
-
-    def note_failure(self, messages: Sequence[Message], strikes: int) -> None:
-        """Count an attempt that failed and is made again."""
-        journal = self._journal_of(messages)
-        if journal is None:
-            return
-        journal.note_failure(messages, strikes)
-        for message in messages:
-            if message.record is not None:
-                message.record.strikes = strikes
-
     # Called by those who wait, and look.
 
     def hurry(self) -> None:
         """Have what was called so far sent without waiting for more."""
         self._attendant.hurry()
 
-    def mark(self) -> int:
+    def mark(self) -> Place:
         """Return a mark of what was called so far, for `is_settled`."""
-        journal = self._access.journal
-        return 0 if journal is None else journal.last_id
+        return Place(None if self._aside else self._last_id())
 
-    def is_settled(self, mark: int) -> bool:
-        """Tell whether all that was called here before a mark is delivered, or told as lost; 0: in memory only."""
+    def is_settled(self, mark: Place | None) -> bool:
+        """Tell whether all that was called here before a mark is delivered, or told as lost; None: in memory only."""
         if not self._aside.is_settled():
             return False
         journal = self._access.journal
+        if mark is None or journal is None:
+            return mark is None or not self.tally.handed
+        if mark.until is None:  # what could not be written when the mark was set has its ids now
+            mark.until = journal.last_id
         try:
-            if journal is None or not mark or journal.has_own(mark):
-                return journal is None or not mark
+            if journal.has_own(mark.until):
+                return False
         except SpoolError:
             return False
         # What has left the file is settled a moment later.
-        return not any(self._has_called(message, mark) for message in self._queue.messages_in_flight())
+        return not any(self._has_called(message, mark.until) for message in self._queue.messages_in_flight())
 
     def is_waited_for(self) -> bool:
         """Tell whether something that was called here is not settled."""
-        journal = self._access.journal
-        return self.tally.handed > 0 or not self.is_settled(0 if journal is None else journal.last_id)
+        return self.tally.handed > 0 or not self.is_settled(self.mark())
 
     def has_unread(self) -> bool:
         """Tell whether this process is to send, and has messages of its own that are not in the queue yet."""
@@ -206,14 +152,23 @@ class Spool:
     # Called by whoever leaves.
 
     def is_alone(self) -> bool:
-        """Tell whether this process sends what is in the file, or may, and no other one has the file open."""
+        """Tell whether no other process has the file open, now that this one is about to leave."""
         with self._lock:
-            if self._access.journal is None:
-                return True
             try:
-                return (self._access.has_lease() or self._take_lease()) and self._access.is_alone()
+                return self._access.journal is None or self._access.is_alone()
             except OSError:
                 return True
+
+    def is_drained(self) -> bool:
+        """Tell whether nothing is left in the file that this process can send, but what failed and is tried later."""
+        journal = self._access.journal
+        try:
+            if journal is None or not journal.newest_id():
+                return True
+            has_read = self._access.has_lease() and self._reader.has_read(journal.newest_id())
+        except SpoolError:
+            return True
+        return has_read and self._queue.is_resting()
 
     def release(self) -> None:
         """Leave to the file what is in it, and read no more of it; what it could not take is sent from memory."""
@@ -286,17 +241,6 @@ class Spool:
             self._attendant.start()
             self._attendant.call()
         return True
-
-    def _journal_of(self, messages: Sequence[Message]) -> Journal | None:
-        """Return the journal of the file that messages are in; None when that file is not there any more.
-
-        Raises:
-            SpoolError: The file is closed, or cannot be used for now.
-        """
-        journal, record = self._access.journal, messages[0].record
-        if journal is None:
-            raise SpoolError(f"the spool {self.path} is not open", reason="closed")
-        return journal if record is not None and record.file == journal.salt else None
 
     def _step(self) -> float:
         self._open()
@@ -376,8 +320,7 @@ class Spool:
         return True
 
     def _compare(self, journal: Journal) -> bool:
-        has_read_all = self._reader.has_read(journal.last_id) if self._access.has_lease() else None
-        return self.tally.compare(journal, has_read_all=has_read_all)
+        return self.tally.compare(journal, self._reader.has_read if self._access.has_lease() else None)
 
     def _look_at_others(self, journal: Journal) -> None:
         """Find out what became of messages that somebody here asks about, while another process sends."""
@@ -404,10 +347,9 @@ class Spool:
         if self._access.journal is None or self._access.has_lease():
             self._aside.send(self._queue)
 
-    def _let_go(self, journal: Journal, messages: Sequence[Message]) -> None:
-        with self._lock:
-            if journal is self._access.journal:
-                self._reader.let_go(messages)
+    def _last_id(self) -> int:
+        journal = self._access.journal
+        return 0 if journal is None else journal.last_id
 
     def _has_called(self, message: Message, mark: int) -> bool:
         record = message.record

@@ -8,7 +8,7 @@ from ._receipt import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ._journal import Journal
     from ._ledger import Spooled
@@ -31,16 +31,20 @@ class Tally:
         self.handed -= count
         self._ended[status] += count
 
-    def compare(self, journal: Journal, *, has_read_all: bool | None) -> bool:
+    def compare(self, journal: Journal, has_read: Callable[[int], bool] | None) -> bool:
         """Count as ended what is neither in memory here nor in the file any more; tell whether there was any.
 
         Args:
             journal: The file's.
-            has_read_all: Whether everything in the file was read here; None where another process reads it.
+            has_read: Tells whether every row up to an id was read here; None where another process reads.
         """
         with journal.lock:
-            there = journal.count_own() if has_read_all is None else 0 if has_read_all else self.handed
-            gone = self.handed - there
+            if has_read is None:
+                gone = self.handed - journal.count_own()
+            elif has_read(journal.last_id):
+                gone = self.handed
+            else:
+                return False
             if gone <= 0:
                 return False
             failed, removed = journal.ended_elsewhere()

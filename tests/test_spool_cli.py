@@ -430,7 +430,8 @@ def test_draining_sends_all_of_the_keys_messages_and_leaves_the_others(sandbox: 
 
     assert status == 0, shown
     assert re.search(r"^0 sent, 0 failed; 40 messages waiting$", shown, re.MULTILINE), "a line in place of the bar"
-    assert re.search(r"^40 messages sent in \d+ s, 0 failed\.\nNothing waits under this key any more\.$", shown, re.MULTILINE)
+    assert re.search(r"^40 messages sent in \d+ s, 0 failed\.$", shown, re.MULTILINE)
+    assert "Nothing waits under this key any more." in shown
     assert "1 message of another key or host left alone; see `interakt-track spool adopt`." in shown
     assert len(sandbox.events) == 40
     assert numbers(path) == (1, 0)

@@ -1,0 +1,123 @@
+"""The file's side of messages that are in the queue: a request starts, is delivered, refused, or fails for now."""
+
+from __future__ import annotations
+
+from ._errors import SpoolError
+from ._messages import RAISE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from ._access import Access
+    from ._errors import DeliveryError
+    from ._journal import Journal
+    from ._messages import Message
+    from ._queue import Queue
+    from ._reader import Reader
+    from ._receipt import Outcome
+    from ._tally import Tally
+
+
+class Keeper:
+    """Writes to the file what becomes of its messages, for the workers of the process that sends them.
+
+    Args:
+        access: To the file.
+        reader: What has taken them into memory.
+        tally: Of the client's messages that are in the file only.
+        queue: The client's.
+        lock: The spool's.
+    """
+
+    def __init__(self, access: Access, reader: Reader, tally: Tally, queue: Queue, lock: threading.RLock) -> None:
+        self._access = access
+        self._reader = reader
+        self._tally = tally
+        self._queue = queue
+        self._lock = lock
+
+    def withdraw(self, message: Message, outcome: Outcome) -> bool:
+        """End a message that is in the file only, and that no request was started for; False when it is not."""
+        with self._lock:
+            record, journal = message.record, self._access.journal
+            if record is None or journal is None or message.outcome is not None or self._reader.is_taken(record.id):
+                return False
+            try:
+                is_withdrawn = journal.withdraw(record.id)
+            except SpoolError as error:
+                self._access.note(error)
+                return False
+            if is_withdrawn:
+                with journal.lock:
+                    self._tally.end(outcome.status)
+        if is_withdrawn:
+            self._queue.end_elsewhere(message, outcome)
+        return is_withdrawn
+
+    def forget(self, message: Message) -> None:
+        """Remove a message that has ended, and the file does not know it."""
+        try:
+            self.acknowledge([message])
+        except SpoolError as error:
+            self._access.note(error)
+
+    # About messages of one account that are in flight.
+
+    def start(self, messages: Sequence[Message]) -> list[Message]:
+        """Note in the file that a request starts, and return those messages that somebody took out of it meanwhile.
+
+        Raises:
+            SpoolError: It cannot be noted, so the request must not be made.
+        """
+        journal = self._journal_of(messages)
+        if journal is None or journal.start(messages):
+            return []
+        missing = journal.missing(messages)
+        self._let_go(journal, missing)
+        return missing
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Remove delivered messages from the file; only then may what follows them start."""
+        journal = self._journal_of(messages)
+        if journal is not None:
+            journal.acknowledge(messages)
+            self._let_go(journal, messages)
+
+    def reject(self, message: Message, error: DeliveryError, *, attempts: int) -> None:
+        """Move a message to the failed ones, or remove it when its call tells of it."""
+        journal = self._journal_of([message])
+        if journal is None or message.record is None:
+            return
+        if message.told_by == RAISE:
+            journal.acknowledge([message])
+        else:
+            journal.reject(message.record.id, error, attempts=attempts)
+        self._let_go(journal, [message])
+
+    def note_failure(self, messages: Sequence[Message], strikes: int) -> None:
+        """Count an attempt that failed and is made again."""
+        journal = self._journal_of(messages)
+        if journal is None:
+            return
+        journal.note_failure(messages, strikes)
+        for message in messages:
+            if message.record is not None:
+                message.record.strikes = strikes
+
+    def _journal_of(self, messages: Sequence[Message]) -> Journal | None:
+        """Return the journal of the file that messages are in; None when that file is not there any more.
+
+        Raises:
+            SpoolError: The file is closed, or cannot be used for now.
+        """
+        journal, record = self._access.journal, messages[0].record
+        if journal is None:
+            raise SpoolError(f"the spool {self._access.path} is not open", reason="closed")
+        return journal if record is not None and record.file == journal.salt else None
+
+    def _let_go(self, journal: Journal, messages: Sequence[Message]) -> None:
+        with self._lock:
+            if journal is self._access.journal:
+                self._reader.let_go(messages)
