@@ -56,7 +56,7 @@ DEFAULT_HOST = "https://api.interakt.ai"
 PLANS = {"growth": 300, "advanced": 600}
 """Requests a minute of the published plans."""
 
-DAY = 86_400.0
+DAY = 86_400  # seconds
 MIN_SPOOL_BYTES = 1_048_576  # a message may be as big; less could not hold one
 
 _MAX_KEY_LENGTH = 4096  # longer is a pasted file, not a key

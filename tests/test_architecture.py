@@ -26,20 +26,24 @@ HTTP_ROOMS = {"__init__", "_attempt", "_http", "_network", "_requests", "_sender
 ONLY_IMPORTED_BY = {
     "_async_client": {"__init__", "_default"},
     "_client": {"__init__", "_default"},
+    "_database": {"_access", "_salvage", "_spool_file"},
     "_default": {"__init__"},
     "_engine": {"_client"},
     "_queue": {"_engine"},
     "_sender": {"_async_client", "_engine"},
+    "_spool": {"_engine"},
     "_worker": {"_engine"},
     "httpcore": HTTP_ROOMS,
     "httpx": HTTP_ROOMS,
     "interakt_track_client": HTTP_ROOMS,
+    "sqlite3": {"_database"},
 }
 
 EFFECTS = {"asyncio", "logging", "os", "socket", "sqlite3", "threading", "time"}
 HTTP = {"http", "socket", "ssl", "urllib", "_http", "_network"}
 THREADS = {"concurrent", "threading", "_queue", "_threads", "_worker"}
 MAY_NOT_IMPORT = {
+    "_backlog": EFFECTS,
     "_order": EFFECTS,
     "_phone": EFFECTS,
     "_queue": HTTP | {"_sender"},

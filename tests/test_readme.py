@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 from urllib.parse import urldefrag
 
@@ -103,12 +104,13 @@ def block_with(code: str) -> Block:
 @cache
 def run(block: Block) -> Run:
     """Run a block, once, as a program that sends to a sandbox; its errors name the README's lines."""
-    with Sandbox(faults=block.faults) as sandbox:
+    with Sandbox(faults=block.faults) as sandbox, TemporaryDirectory() as folder:
         environment = {"INTERAKT_HOST": sandbox.url, "INTERAKT_WRITE_KEY": "key", "PYTHONIOENCODING": "utf-8"}
         ran = subprocess.run(
             [sys.executable, "-W", "error", "-c", RUN_BLOCK],
             input="\n" * (block.line - 1) + block.text,
             env=os.environ | environment,
+            cwd=folder,
             capture_output=True,
             encoding="utf-8",
             check=False,
@@ -191,7 +193,7 @@ def test_a_block_that_reaches_for_another_machine_is_ended() -> None:
 
 def test_the_settings_table_is_what_the_code_says() -> None:
     words = {"OnError": "function", "BeforeSend": "function", "RateLimit": "int` or `str"}
-    words |= {"WhenFull": "str", "OnAmbiguous": "str"}
+    words |= {"WhenFull": "str", "OnAmbiguous": "str", "SpoolSync": "str", "str | os.PathLike[str]": "str` or path"}
     parameters = inspect.signature(Settings).parameters.values()
 
     def in_code(parameter: inspect.Parameter) -> tuple[str, str, str]:
@@ -251,18 +253,22 @@ def test_the_tree_of_errors_is_the_one_in_the_code() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_exist_with_these_options(command: str) -> None:
+def test_commands_exist_with_these_options(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     name, *arguments = shlex.split(command)
+    monkeypatch.setenv("INTERAKT_SPOOL", str(tmp_path / "track.db"))
+    (tmp_path / "track.db").touch()
 
     if name.startswith("scripts/"):
         assert os.access(ROOT / name, os.X_OK)
         assert all(argument in (ROOT / name).read_text(encoding="utf-8") for argument in arguments)
     elif name == "interakt-track":
-        assert isinstance(program, click.Group)
-        subcommand = program.get_command(click.Context(program), arguments[0])
-        assert subcommand is not None
-        given = subcommand.make_context(name, arguments[1:]).params  # a wrong option or value raises
-        parse_faults(given["faults"] or "")
+        subcommand: click.Command = program
+        while isinstance(subcommand, click.Group):
+            found = subcommand.get_command(click.Context(subcommand), arguments.pop(0))
+            assert found is not None
+            subcommand = found
+        given = subcommand.make_context(name, arguments).params  # a wrong option or value raises
+        parse_faults(given.get("faults") or "")
     else:
         assert re.fullmatch(r"pip install interakt-track-python(\[cli\])?", command.replace('"', ""))
 
