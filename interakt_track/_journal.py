@@ -119,6 +119,11 @@ class Journal:
         """Return the next waiting rows of an account, at most `limit`, with ids over `after` and up to `until`."""
         return list(map(Row._make, self.database.fetch(READ, (after, until, number, limit))))
 
+    def last_adoption(self) -> str | None:
+        """Return what is another text each time that rows were given another account."""
+        adopted: str | None = self.database.value("SELECT value FROM setting WHERE name = 'adopted'")
+        return adopted
+
     def newest_id(self) -> int:
         """Return the id of the newest waiting row; no older one can come after it."""
         return self.database.value("SELECT max(id) FROM waiting") or 0

@@ -42,6 +42,7 @@ class Reader:
         self._queue = queue
         self._quiet = quiet
         self._backlogs: dict[int, tuple[Account, Backlog]] = {}
+        self._adopted: str | None = None
         self._next_rewind = 0.0
         self._rewind_interval = MIN_REWIND_INTERVAL
         self.begin()
@@ -88,7 +89,8 @@ class Reader:
     def load(self, journal: Journal) -> bool:
         """Take over what the queue has room for; return whether everything is there now."""
         started = monotonic()
-        newest = journal.newest_id()
+        called, newest = journal.last_id, journal.newest_id()
+        self._follow_adoption(journal)
         for number, account in journal.find(ACCOUNTS.known()).items():
             if number not in self._backlogs:
                 self._backlogs[number] = account, Backlog()
@@ -107,11 +109,19 @@ class Reader:
                 room -= len(taken)
                 if len(rows) < limit:
                     backlog.cursor = newest
-        self._seen_id = newest
+        self._seen_id = max(called, newest)  # a row that has left again was seen, too
         self._rewind_interval = max(MIN_REWIND_INTERVAL, REWIND_SHARE * (monotonic() - started))
         self._has_unread = any(backlog.cursor < newest for _, backlog in self._backlogs.values())
         self._has_left = any(backlog.has_left() for _, backlog in self._backlogs.values())
         return not self._has_unread and not self._has_left
+
+    def _follow_adoption(self, journal: Journal) -> None:
+        """Look at all rows again when some of them were given another account: they were passed by."""
+        adopted = journal.last_adoption()
+        if adopted != self._adopted:
+            self._adopted = adopted
+            for _, backlog in self._backlogs.values():
+                backlog.cursor = 0
 
     def _rewind(self, at_most: int) -> None:
         now = monotonic()
