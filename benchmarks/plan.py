@@ -29,7 +29,7 @@ SDKS = {
 }
 """Variant -> the SDK it is one of."""
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, object]] = {
     OURS_64: {"max_workers": 64},
     OURS_32: {"max_workers": 32},
     OURS_SPOOL: {"spool": f"{FOLDER}/track.db"},

@@ -641,7 +641,7 @@ def test_the_file_and_its_folder_are_its_owners_only(new_client: NewClient, path
     client = new_client(flush_interval=3600)
     client.event("u1", "e")
 
-    wait_until(lambda: (path.parent / "track.db-lease").exists())
+    wait_until((path.parent / "track.db-lease").exists)
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
 
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -137,7 +137,7 @@ def serve(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Gunicorn]]
             started.append(Gunicorn(sandbox, tmp_path / "track.db", listener, *options))
             return started[-1]
 
-        start.port = listener.getsockname()[1]  # type: ignore[attr-defined]
+        start.port = listener.getsockname()[1]  # type: ignore[attr-defined]  # a function may have attributes
         yield start
         for gunicorn in started:
             gunicorn.kill()
@@ -165,7 +165,7 @@ def test_what_responses_promised_arrives_through_a_restart_and_a_kill(
 ) -> None:
     orders = 1_000 if is_soak else 80
     sandbox.faults = FaultPlan(latency=0.01, jitter=0.02)
-    customers = Customers(serve.port)  # type: ignore[attr-defined]
+    customers = Customers(serve.port)  # type: ignore[attr-defined]  # a function may have attributes
     first = serve(*options)
 
     with customers.visiting():
@@ -206,7 +206,7 @@ def test_a_graceful_stop_leaves_nothing_in_the_spool(
 ) -> None:
     """Each worker hands over to those that are left; the last one delivers all, well within its time."""
     sandbox.faults = FaultPlan(latency=0.05)
-    customers = Customers(serve.port)  # type: ignore[attr-defined]
+    customers = Customers(serve.port)  # type: ignore[attr-defined]  # a function may have attributes
     gunicorn = serve("--preload")
 
     with customers.visiting():

@@ -73,8 +73,8 @@ def obey() -> None:
         import time
 
         right = time.time
-        time.wrong_by = float(os.environ["SHOP_CLOCK"])  # type: ignore[attr-defined]
-        time.time = lambda: right() + time.wrong_by  # type: ignore[attr-defined]
+        time.wrong_by = float(os.environ["SHOP_CLOCK"])  # type: ignore[attr-defined]  # a name of our own
+        time.time = lambda: right() + time.wrong_by  # type: ignore[attr-defined]  # a name of our own
     import track
 
     warnings.simplefilter("error")
