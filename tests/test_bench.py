@@ -64,6 +64,9 @@ def test_a_tiny_run_of_every_case_fills_the_table(tmp_path: Path, report: Any) -
         if row.case == "ration":
             continue
         _, ours, published, ratio, *_ = cells(ran.stdout, row.title)
+        if row.case == "restart":
+            assert (ours != "–", published) == (True, "–"), row.title  # nobody else has a file to begin with
+            continue
         assert "–" not in (ours, published, ratio), row.title
     assert ran.stdout.strip() in output.read_text(encoding="utf-8")
 

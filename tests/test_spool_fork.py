@@ -120,6 +120,7 @@ def test_what_waits_in_the_parent_is_sent_once(sandbox: Sandbox, tmp_path: Path)
 def test_forks_while_another_thread_sends(sandbox: Sandbox, tmp_path: Path) -> None:
     arrived = run(
         """
+        import logging  # as applications do; where a fork meets this import in another thread, Python complains
         stop = threading.Event()
         made = 0
         def produce():
@@ -130,7 +131,7 @@ def test_forks_while_another_thread_sends(sandbox: Sandbox, tmp_path: Path) -> N
                 time.sleep(0.003)
         producer = threading.Thread(target=produce)
         producer.start()
-        for _ in range(10): wait_for(in_child(send_and_flush))
+        for _ in range(6): wait_for(in_child(send_and_flush))
         stop.set()
         producer.join()
         assert track.flush(20)
@@ -144,7 +145,7 @@ def test_forks_while_another_thread_sends(sandbox: Sandbox, tmp_path: Path) -> N
     )
 
     made = next(int(event) for event in arrived if event.isdigit())
-    assert arrived == {"parent": made, "child": 50, str(made): 1}
+    assert arrived == {"parent": made, "child": 30, str(made): 1}
     assert made > 50
 
 
