@@ -86,8 +86,8 @@ class Reader:
         """Return the seconds until what was left may be looked at again; infinity when nothing was."""
         return max(0.0, self._next_rewind - monotonic(), self._rewind_interval) if self._has_left else float("inf")
 
-    def load(self, journal: Journal) -> bool:
-        """Take over what the queue has room for; return whether everything is there now."""
+    def load(self, journal: Journal) -> None:
+        """Take over what the queue has room for."""
         started = monotonic()
         called, newest = journal.last_id, journal.newest_id()
         self._follow_adoption(journal)
@@ -113,7 +113,6 @@ class Reader:
         self._rewind_interval = max(MIN_REWIND_INTERVAL, REWIND_SHARE * (monotonic() - started))
         self._has_unread = any(backlog.cursor < newest for _, backlog in self._backlogs.values())
         self._has_left = any(backlog.has_left() for _, backlog in self._backlogs.values())
-        return not self._has_unread and not self._has_left
 
     def _follow_adoption(self, journal: Journal) -> None:
         """Look at all rows again when some of them were given another account: they were passed by."""

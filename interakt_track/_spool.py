@@ -6,6 +6,7 @@ The order of locks is: the spool's, the queue's, the database's. A call takes th
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from ._access import Access
 from ._aside import Aside
@@ -258,11 +259,10 @@ class Spool:
             self._write_aside(journal)
         is_hurried = self._attendant.take_hurry()
         if self._access.has_lease() or self._take_lease():
-            has_read_all = self._reader.load(journal)
+            self._reader.load(journal)
             if is_hurried:
                 self._queue.mark()
-            if has_read_all:
-                self._send_aside()
+            self._send_aside()
             self._house.keep(journal, self._reader.numbers(), retention=self._access.settings.spool_retention)
         else:
             self._look_at_others(journal)
@@ -284,7 +284,8 @@ class Spool:
             return
         self._access.note(trouble)
         if trouble.reason == "full":
-            journal.database.checkpoint()  # the log can then be written from its start again
+            with suppress(SpoolError):  # it needs room itself
+                journal.database.checkpoint()  # the log can then be written from its start again
         elif self._access.has_lease() or self._take_lease():
             self._access.repair(trouble, self._restore)
 
@@ -344,7 +345,8 @@ class Spool:
 
     def _send_aside(self) -> None:
         """Queue what the file cannot take, where nothing in the file comes before it."""
-        if self._access.journal is None or self._access.has_lease():
+        journal = self._access.journal
+        if journal is None or (self._access.has_lease() and self._reader.has_read(journal.last_id)):
             self._aside.send(self._queue)
 
     def _last_id(self) -> int:

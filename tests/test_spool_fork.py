@@ -128,7 +128,7 @@ def test_forks_while_another_thread_sends(sandbox: Sandbox, tmp_path: Path) -> N
             while not stop.is_set():
                 assert track.event(user_id=f"p{made % 10}", event="parent")
                 made += 1
-                time.sleep(0.003)
+                time.sleep(0.02)  # slower than a loaded machine sends: its children wait behind what it calls
         producer = threading.Thread(target=produce)
         producer.start()
         for _ in range(6): wait_for(in_child(send_and_flush))
@@ -146,7 +146,7 @@ def test_forks_while_another_thread_sends(sandbox: Sandbox, tmp_path: Path) -> N
 
     made = next(int(event) for event in arrived if event.isdigit())
     assert arrived == {"parent": made, "child": 30, str(made): 1}
-    assert made > 50
+    assert made > 10
 
 
 def test_children_that_outlive_their_parent(sandbox: Sandbox, tmp_path: Path) -> None:
