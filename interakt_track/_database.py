@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 1024  # bytes; each commit writes whole pages, so that 4096 cost a call a third more
 BUSY_TIMEOUT = 0.5  # seconds to wait for another process's write, which takes a ten-thousandth of that
 FIRST_SLEEP, MAX_SLEEP = 0.0001, 0.005  # SQLite's own sleeps grow to 0.1 s, and starve one of many writers
-CHECKPOINT_AT = 2000  # pages in the write-ahead log from which on whoever drains moves them into the file
+CHECKPOINT_AT = 500  # pages in the write-ahead log from which on whoever drains moves them into the file
 CHECKPOINT_BY_ANYBODY_AT = 40_000  # where nobody drains; a call that does it waits for the disk
 
 

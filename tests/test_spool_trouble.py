@@ -137,7 +137,7 @@ def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
 def disk(folder: Path) -> Iterator[Path]:
     """A file system of its own, of 1 MiB."""
     folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("only root may mount the small disk that this takes")
     yield folder
