@@ -23,7 +23,8 @@ class Attendant:
 
     Args:
         step: Does what there is to do, and returns the seconds until there may be more.
-        is_wanted: Whether there is something to do before that; called with the queue's lock held.
+        has_news: Whether something was called since the last step; called with the queue's lock held.
+        is_wanted: Whether there is something else to do; as above.
         queue: Whose room is waited for.
         quiet: What the log is told through.
 
@@ -32,10 +33,18 @@ class Attendant:
         gathering: Seconds for which calls may gather before their messages are read.
     """
 
-    def __init__(self, step: Callable[[], float], is_wanted: Callable[[], bool], queue: Queue, quiet: Quiet) -> None:
+    def __init__(
+        self,
+        step: Callable[[], float],
+        has_news: Callable[[], bool],
+        is_wanted: Callable[[], bool],
+        queue: Queue,
+        quiet: Quiet,
+    ) -> None:
         self.is_asleep = False
         self.gathering = 0.0
         self._step = step
+        self._has_news = has_news
         self._is_wanted = is_wanted
         self._queue = queue
         self._quiet = quiet
@@ -94,15 +103,18 @@ class Attendant:
     def _sleep(self, seconds: float) -> None:
         self._is_called = False
         self.is_asleep = True
-        # Whoever came between the last step and this mark has woken nobody: `is_wanted` sees it.
-        self._queue.room.wait_until(lambda: self._is_urgent() or self._is_wanted(), deadline=monotonic() + seconds)
+        deadline = monotonic() + seconds
+        self._queue.room.wait_until(
+            lambda: self._is_urgent() or self._is_called_for() or self._is_wanted(), deadline=deadline
+        )
         self.is_asleep = False
-        if self._is_called:
-            # The first of many calls wakes it, and it reads them together.
-            self._queue.room.wait_until(self._is_urgent_now, deadline=monotonic() + self.gathering)
+        if self._is_called_for():
+            # The first of many calls wakes it, and it reads them together: else it would read while they are made.
+            self._queue.room.wait_until(self._is_urgent, deadline=monotonic() + self.gathering)
+
+    def _is_called_for(self) -> bool:
+        """Tell whether a call was made; one that came between the last step and the mark above has woken nobody."""
+        return self._is_called or self._has_news()
 
     def _is_urgent(self) -> bool:
-        return self._is_called or self._is_urgent_now()
-
-    def _is_urgent_now(self) -> bool:
         return self._is_dismissed or self._is_hurried or self._queue.is_inherited

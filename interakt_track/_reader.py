@@ -77,10 +77,13 @@ class Reader:
         """Tell whether every row up to an id is in memory, or was; read without the lock."""
         return last_id <= self._seen_id and not self._has_unread and not self._has_left
 
-    def wants_more(self, last_id: int) -> bool:
-        """Tell whether there is room, and something to read; read without the lock."""
-        room = self._queue.count_room()
-        return room > 0 and (last_id > self._seen_id or (self._has_unread and room > self._queue.max_size // 2))
+    def has_news(self, last_id: int) -> bool:
+        """Tell whether there is room, and a row that was not there at the last look; read without the lock."""
+        return last_id > self._seen_id and self._queue.count_room() > 0
+
+    def wants_more(self) -> bool:
+        """Tell whether there is much room, and more to read; read without the lock."""
+        return self._has_unread and self._queue.count_room() > self._queue.max_size // 2
 
     def rest(self) -> float:
         """Return the seconds until what was left may be looked at again; infinity when nothing was."""

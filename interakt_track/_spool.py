@@ -69,7 +69,7 @@ class Spool:
         self._aside = Aside()
         self._reader = Reader(self, queue, quiet)
         self.keeper = Keeper(self._access, self._reader, self.tally, queue, self._lock)
-        self._attendant = Attendant(self.step, self._has_work, queue, quiet)
+        self._attendant = Attendant(self.step, self._has_news, self._has_work, queue, quiet)
         self._salt: str | None = None
         self._is_shut = False  # whether the file has refused a message, and was not seen to take anything since
         self._is_left = False
@@ -219,9 +219,11 @@ class Spool:
             self._send_aside()
             return LOOK
 
+    def _has_news(self) -> bool:
+        return self._access.has_lease() and self._reader.has_news(self._last_id())
+
     def _has_work(self) -> bool:
-        journal = self._access.journal
-        return journal is not None and self._access.has_lease() and self._reader.wants_more(journal.last_id)
+        return self._access.has_lease() and self._reader.wants_more()
 
     # All below is called with the lock held, or takes it.
 

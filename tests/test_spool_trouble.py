@@ -86,10 +86,10 @@ def times(sandbox: Sandbox) -> Counter[int]:
     return Counter(number for request in sandbox.requests if request.received for number in numbers_in(request))
 
 
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 15.0) -> None:
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 15.0, seed: int | None = None) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, f"it did not come about (seed {seed})"
         time.sleep(0.01)
 
 
@@ -529,7 +529,7 @@ def test_a_damaged_file_loses_nothing_that_is_called_from_then_on(
         client = new_client(spool=path, spool_max_age=3600)
         call(client, range(1000, 1030))
         is_flushed = client.flush(20)
-        wait_until(lambda client=client: is_empty_or_told(client, caplog))  # type: ignore[misc]  # a lambda's default
+        wait_until(lambda client=client: is_empty_or_told(client, caplog), seed=seed)  # type: ignore[misc]  # a lambda's default
         wait_until(lambda client=client: client.stats().spool_problem is None)  # type: ignore[misc]  # as above
         client.shutdown(10)
         stats = client.stats()
