@@ -81,7 +81,7 @@ class Database:
             )
         try:
             self._connection = self._connect()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
         _open.add(self)
 
@@ -95,7 +95,7 @@ class Database:
                     if not _is_busy(error):
                         raise
                 return _patiently(lambda: (self._connection or self._connect_again()).execute(statement, values))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
     def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -103,7 +103,7 @@ class Database:
         try:
             with self.lock:
                 return self.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
     def value(self, statement: str, values: Sequence[Any] = ()) -> Any:
@@ -126,7 +126,7 @@ class Database:
                     raise
                 connection.execute("COMMIT")
                 return connection.total_changes - before
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
     def needs_checkpoint(self) -> bool:
@@ -153,7 +153,7 @@ class Database:
                 if self._checkpointer is None:
                     self._checkpointer = self._open()
                 is_busy, in_log, moved = self._checkpointer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
         return not is_busy and in_log == moved
 
@@ -180,11 +180,17 @@ class Database:
                 _inherited.append(connection)
                 _inherited_files.add(self.identity)
 
-    def explained(self, error: sqlite3.Error) -> SpoolError:
+    def explained(self, error: sqlite3.Error | UnicodeDecodeError) -> SpoolError:
         """Return an error of sqlite3 as ours."""
         code = getattr(error, "sqlite_errorcode", None)
-        reason, words = _REASONS.get(-1 if code is None else code & 0xFF, ("unusable", "cannot be used"))
-        explained = SpoolError(f"the spool {self.path} {words}: {error}", reason=reason)
+        if code is not None:
+            reason, words = _REASONS.get(code & 0xFF, ("unusable", "cannot be used"))
+            said = f": {error}"
+        elif isinstance(error, sqlite3.ProgrammingError):
+            reason, words, said = "closed", "was closed", ""
+        else:  # text that is no UTF-8, which the error would show: somebody's data
+            reason, words, said = "corrupt", "is damaged: it holds text that cannot be read", ""
+        explained = SpoolError(f"the spool {self.path} {words}{said}", reason=reason)
         if reason in ("full", "corrupt"):
             self.trouble = explained
         return explained
@@ -268,7 +274,6 @@ _REASONS: dict[int, tuple[SpoolReason, str]] = {
     sqlite3.SQLITE_CANTOPEN: ("unusable", "cannot be opened"),
     sqlite3.SQLITE_PERM: ("unusable", "may not be used by this user"),
     sqlite3.SQLITE_IOERR: ("unusable", "cannot be read or written"),
-    -1: ("closed", "was closed"),
 }
 
 

@@ -721,3 +721,18 @@ def test_what_on_error_calls_is_never_reported_again(new_client: NewClient, path
     wait_until(lambda: len(rows(path, "failed")) == 2)
 
     assert told == ["Bad"]
+
+
+def test_text_that_is_no_utf_8_costs_its_row_and_is_in_no_log(
+    new_client: NewClient, path: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave_behind(path, sandbox.url, 'for n in range(3): track.event(f"u{n}", "e", {"n": n})')
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE waiting SET user_id = CAST(X'39383736353433323130FF' AS TEXT) WHERE id = 2")
+        connection.commit()
+
+    client = new_client()
+    wait_until(lambda: client.stats().spool_waiting == 0)
+
+    assert sorted(numbers(sandbox)) == [0, 2]
+    assert "9876543210" not in caplog.text
