@@ -26,6 +26,7 @@ class Access:
 
     Args:
         path: Of the file.
+        introduce: Called with each file that is opened, before any call writes to it.
         quiet: What the log is told through.
 
     Attributes:
@@ -34,11 +35,12 @@ class Access:
         settings: The client's of this moment.
     """
 
-    def __init__(self, path: str, settings: Settings, quiet: Quiet) -> None:
+    def __init__(self, path: str, settings: Settings, introduce: Callable[[Journal], None], quiet: Quiet) -> None:
         self.path = path
         self.settings = settings
         self.journal: Journal | None = None
         self.problem: SpoolError | None = None
+        self._introduce = introduce
         self._quiet = quiet
         self._origin = int.from_bytes(os.urandom(7))
         self._last_journal: Journal | None = None
@@ -83,14 +85,15 @@ class Access:
         old = self.journal
         if old is None or not old.database.is_replaced():
             return False
-        self.journal = None
         self._lease.let_go()
         self._next_try = 0.0
-        self.open()
-        new = self._last_journal
-        if new is not None and new is not old and new.salt == old.salt:
-            carry_over(old, new)
-        old.database.close()
+        with old.lock:  # a call that is about to write to the old one finds it closed
+            self.journal = None
+            self.open()
+            new = self._last_journal
+            if new is not None and new is not old and new.salt == old.salt:
+                carry_over(old, new)
+            old.database.close()
         return True
 
     def lease(self) -> bool:
@@ -166,4 +169,6 @@ class Access:
         return database
 
     def _use(self, database: Database) -> None:
-        self.journal = self._last_journal = Journal(database, self._origin, self._last_journal)
+        self._last_journal = Journal(database, self._origin, self._last_journal)
+        self._introduce(self._last_journal)
+        self.journal = self._last_journal

@@ -45,9 +45,13 @@ class Aside:
                 self._waiting.popleft()
 
         if messages:
-            self._sent = {message for message in self._sent if not _is_over(message)}
-            self._sent.update(messages)
+            self.watch(messages)
             queue.take_over(messages, forget)
+
+    def watch(self, messages: list[Message]) -> None:
+        """Count messages of the queue among those that are in no file; also those whose file was taken away."""
+        self._sent = {message for message in self._sent if not _is_over(message)}
+        self._sent.update(messages)
 
     def is_settled(self) -> bool:
         """Tell whether nothing waits, and all that was sent is delivered, or told as lost."""

@@ -64,7 +64,7 @@ class Spool:
         self._queue = queue
         self._quiet = quiet
         self._lock = threading.RLock()  # guards all below but what a call appends to
-        self._access = Access(self.path, settings, quiet)
+        self._access = Access(self.path, settings, self._meet, quiet)
         self._house = Housekeeping(self.path, quiet)
         self._aside = Aside()
         self._reader = Reader(self, queue, quiet)
@@ -197,7 +197,7 @@ class Spool:
     def begin(self) -> None:
         """Open the file, and have a thread look after it."""
         with self._lock:
-            self._open()
+            self._access.open()
             self._is_left = False
             self._attendant.start()
 
@@ -246,13 +246,12 @@ class Spool:
         return True
 
     def _step(self) -> float:
-        self._open()
+        self._access.open()
         journal = self._access.journal
         if journal is None:
             self._send_aside()
             return LOOK
         if self._access.follow():
-            self._note_salt()
             return 0.0
         self._access.show_presence()
         self._mend(journal)
@@ -300,16 +299,12 @@ class Spool:
         if lost:
             self._quiet.warn("spool-lost", f"{lost} messages called here could not be read of it", is_error=True)
 
-    def _open(self) -> None:
-        self._access.open()
-        self._note_salt()
-
-    def _note_salt(self) -> None:
-        """Note when the file is another one: what was handed to the one before went with it."""
-        journal = self._access.journal
-        if journal is None or journal.salt == self._salt:
+    def _meet(self, journal: Journal) -> None:
+        """Note when a file that is opened is another one: what was handed to the one before went with it."""
+        if journal.salt == self._salt:
             return
         self._salt = journal.salt
+        self._aside.watch([m for m in self._reader.taken() if m.record is not None and m.record.is_own])
         self._reader.begin()
         if self.tally.handed:
             self._quiet.warn("spool-lost", f"the spool {self.path} was taken away, with messages that waited in it")
@@ -365,3 +360,5 @@ class Spool:
         if journal is not None and message.record is not None and message.record.is_own:
             with journal.lock:
                 self.tally.handed += 1
+                if message.record.file != journal.salt:  # there is no such file any more
+                    self.tally.end("dropped")

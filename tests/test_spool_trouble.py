@@ -608,6 +608,36 @@ def test_a_file_that_is_deleted_while_it_is_used(
     wait_until(lambda: client.stats().spool_problem is None)
 
 
+def test_a_file_that_is_deleted_while_calls_are_made_loses_only_what_was_in_it_and_tells_how_much(
+    new_client: NewClient, sandbox: Sandbox, folder: Path, path: Path
+) -> None:
+    client = new_client(spool=path)
+    is_over = threading.Event()
+    calls = 0
+
+    def visit() -> None:
+        nonlocal calls
+        while not is_over.wait(0.001):
+            call(client, range(calls, calls + 1))
+            calls += 1
+
+    with ThreadPoolExecutor(1) as visitors:
+        visits = visitors.submit(visit)
+        for _ in range(5):
+            wait_until(lambda already=calls: calls >= already + 50)  # type: ignore[misc]  # a lambda's default
+            for file in folder.glob("track.db*"):
+                file.unlink(missing_ok=True)
+            wait_until(path.exists)
+        is_over.set()
+    visits.result()
+
+    assert client.flush(30)
+    stats = client.stats()
+    assert stats.queued == calls == stats.delivered + stats.dropped
+    assert stats.delivered == len(times(sandbox))
+    assert set(times(sandbox).values()) == {1}
+
+
 # A clock that is wrong.
 
 
