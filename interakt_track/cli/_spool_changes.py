@@ -7,6 +7,7 @@ import click
 from ._spool_options import (
     counted,
     failure_options,
+    host_option,
     id_option,
     json_option,
     make_sure,
@@ -216,7 +217,7 @@ The new key is taken from the environment's INTERAKT_WRITE_KEY, or asked for.
 @click.command(epilog=ADOPT_EXAMPLES)
 @options(
     spool_option,
-    click.option("--host", envvar="INTERAKT_HOST", show_envvar=True, help="The API; Interakt's where none is named."),
+    host_option,
     click.option(
         "--from",
         "from_fingerprint",

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from interakt_track import Client
 
 from ._screen import open_console, printable, say
-from ._spool_options import counted, opened, options, span, spool_option, write_key
+from ._spool_options import counted, host_option, opened, options, span, spool_option, waiting_for_others, write_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def requests_a_minute(text: str) -> int | str:
 @click.command(epilog=EXAMPLES)
 @options(
     spool_option,
-    click.option("--host", envvar="INTERAKT_HOST", show_envvar=True, help="The API; Interakt's where none is named."),
+    host_option,
     click.option(
         "--rate-limit",
         metavar="N",
@@ -213,7 +213,7 @@ def _sum_up(console: Console, course: _Course, *, is_stopped: bool) -> None:
 
 
 def _note_strangers(console: Console, found: SpoolStatus) -> None:
-    others = sum(account.waiting for account in found.accounts if not account.is_own)
+    others = waiting_for_others(found)
     if others:
         say(
             console,

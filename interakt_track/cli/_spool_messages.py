@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.text import Text
@@ -28,12 +28,17 @@ from ._spool_options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
+    from typing import TypeAlias
 
     from rich.table import Table
 
     from interakt_track import FailedMessage, SpooledMessage
+
+    Row: TypeAlias = tuple[str | Text, ...]
+
+Message = TypeVar("Message", bound="SpooledMessage")
 
 ROWS = 50  # of a table; programs get them all
 
@@ -76,14 +81,12 @@ def list_waiting(
             user_id=user_id,
             phone_number=phone,
             older_than=older_than,
-            limit=limit if is_json else (limit or ROWS) + 1,
+            limit=_read_at_most(limit, is_json=is_json),
         )
-        if is_json:
-            _print_lines(messages, is_masked=not show)
-            return
         table = plain_table("id", "called", "what", "who", "attempts", right=(0, 1, 4))
-        rows = (_waiting_row(message, is_masked=not show) for message in messages)
-        _print_table(table, rows, limit=limit or ROWS, nothing="Nothing waits.")
+        _print_messages(
+            messages, table, _waiting_row, limit=limit, is_masked=not show, is_json=is_json, nothing="Nothing waits."
+        )
 
 
 FAILED_EXAMPLES = """\b
@@ -122,14 +125,12 @@ def failed(
             user_id=user_id,
             phone_number=phone,
             older_than=older_than,
-            limit=limit if is_json else (limit or ROWS) + 1,
+            limit=_read_at_most(limit, is_json=is_json),
         )
-        if is_json:
-            _print_lines(messages, is_masked=not show)
-            return
         table = plain_table("id", "when", "what", "who", "error", "status", "message", "tries", right=(0, 1, 5, 7))
-        rows = (_failed_row(message, is_masked=not show) for message in messages)
-        _print_table(table, rows, limit=limit or ROWS, nothing="Nothing failed.")
+        _print_messages(
+            messages, table, _failed_row, limit=limit, is_masked=not show, is_json=is_json, nothing="Nothing failed."
+        )
 
 
 EXPORT_EXAMPLES = """\b
@@ -190,29 +191,43 @@ def _new_file(path: str) -> Any:
     return os.fdopen(number, "w", encoding="utf-8")
 
 
-def _print_lines(messages: Iterable[SpooledMessage], *, is_masked: bool) -> None:
-    for message in messages:
-        print_json(message.as_dict(is_masked=is_masked))
+def _read_at_most(limit: int | None, *, is_json: bool) -> int | None:
+    """Return how many are read: for a table one more than it shows, which tells that there are more."""
+    return limit if is_json else (limit or ROWS) + 1
 
 
-def _print_table(table: Table, rows: Iterable[tuple[str | Text, ...]], *, limit: int, nothing: str) -> None:
-    """Print so many rows, and whether there are more."""
+def _print_messages(
+    messages: Iterable[Message],
+    table: Table,
+    as_row: Callable[[Message, bool], Row],
+    *,
+    limit: int | None,
+    is_masked: bool,
+    is_json: bool,
+    nothing: str,
+) -> None:
+    """Print JSON lines, or so many rows of a table and whether there are more."""
+    if is_json:
+        for message in messages:
+            print_json(message.as_dict(is_masked=is_masked))
+        return
     console = open_console()
+    at_most = limit or ROWS
     has_more = False
-    for row in rows:
-        has_more = table.row_count == limit
+    for message in messages:
+        has_more = table.row_count == at_most
         if has_more:
             break
-        table.add_row(*row)
+        table.add_row(*as_row(message, is_masked))
     if not table.row_count:
         console.print(nothing)
         return
     console.print(table)
     if has_more:
-        console.print(f"These are the first {limit:,}; --limit shows more.", style="dim")
+        console.print(f"These are the first {at_most:,}; --limit shows more.", style="dim")
 
 
-def _waiting_row(message: SpooledMessage, *, is_masked: bool) -> tuple[str | Text, ...]:
+def _waiting_row(message: SpooledMessage, is_masked: bool) -> Row:
     return (
         str(message.id),
         _ago(message.called_at),
@@ -221,7 +236,7 @@ def _waiting_row(message: SpooledMessage, *, is_masked: bool) -> tuple[str | Tex
     )
 
 
-def _failed_row(message: FailedMessage, *, is_masked: bool) -> tuple[str | Text, ...]:
+def _failed_row(message: FailedMessage, is_masked: bool) -> Row:
     said = Text(printable(message.message))
     if message.is_superseded:
         said.append(" (superseded)", style="yellow")

@@ -16,6 +16,8 @@ from interakt_track import InvalidMessageError, SettingsError, SpoolError, Spool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from interakt_track import SpoolStatus
+
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 KEY_VARIABLE = "INTERAKT_WRITE_KEY"
@@ -43,6 +45,9 @@ spool_option = click.option(
     show_envvar=True,
     type=click.Path(),
     help="The spool's file, as in the setting `spool`.",
+)
+host_option = click.option(
+    "--host", envvar="INTERAKT_HOST", show_envvar=True, help="The API; Interakt's where none is named."
 )
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
 yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
@@ -116,6 +121,11 @@ def print_json(value: object) -> None:
 def counted(count: int, what: str = "message") -> str:
     """Return a number and what is counted."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def waiting_for_others(status: SpoolStatus) -> int:
+    """Return how many messages wait under other keys or hosts."""
+    return sum(account.waiting for account in status.accounts if not account.is_own)
 
 
 def span(seconds: float) -> str:

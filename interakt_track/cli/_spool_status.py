@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ._screen import open_console, plain_table, printable
-from ._spool_options import counted, json_option, opened, options, print_json, span, spool_option
+from ._spool_options import counted, json_option, opened, options, print_json, span, spool_option, waiting_for_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +81,7 @@ def _accounts(found: SpoolStatus) -> Table:
 
 
 def _notes(found: SpoolStatus) -> Iterable[Text]:
-    others = sum(account.waiting for account in found.accounts if not account.is_own)
+    others = waiting_for_others(found)
     is_key_known = any(account.is_own for account in found.accounts)
     if is_key_known and others:
         yield Text(
