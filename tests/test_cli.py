@@ -15,6 +15,7 @@ import click
 import httpx
 import pytest
 from click.testing import CliRunner
+from terminal import read_terminal
 
 import interakt_track
 from interakt_track.cli import program
@@ -403,17 +404,3 @@ def test_a_terminal_gets_colours_unless_it_wants_none(wish: Mapping[str, str]) -
     assert "\x1b[?25l" in shown, "the cursor is hidden while the bar moves"
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "and comes back"
     assert re.search(r"Delivering .*━", shown)
-
-
-def read_terminal(number: int) -> str:
-    """Read until the other side is closed, which Linux tells by an error."""
-    with open(number, "rb", buffering=0) as terminal:
-        shown = b""
-        while True:
-            try:
-                part = terminal.read(65536)
-            except OSError:
-                part = b""
-            if not part:
-                return shown.decode()
-            shown += part

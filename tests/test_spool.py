@@ -10,13 +10,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from spool_clients import NewClient, clients_of_spool
+from spool_left_behind import leave_behind
+from waiting import wait_until
 
 from interakt_track import (
     Client,
@@ -30,8 +33,6 @@ from interakt_track._account import ACCOUNTS
 from interakt_track._settings import Settings
 from interakt_track.sandbox import Fault, FaultPlan, Sandbox
 
-NewClient = Callable[..., Client]
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -40,18 +41,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def new_client(sandbox: Sandbox, path: Path) -> Iterator[NewClient]:
-    """Make clients with the same spool; each leaves after the test without sending what waits."""
-    clients: list[Client] = []
-
-    def make(**settings: Any) -> Client:
-        defaults = {"write_key": "test-key", "host": sandbox.url, "spool": path, "flush_interval": 0.01}
-        client = Client(**{**defaults, **settings})
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        client.shutdown(0)
+    with clients_of_spool(sandbox, path) as make:
+        yield make
 
 
 @pytest.fixture
@@ -73,29 +64,9 @@ def numbers(sandbox: Sandbox) -> list[int]:
     return [body["traits"]["n"] for body in sandbox.events]
 
 
-def wait_until(is_true: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.01)
-
-
 def check_account(client: Client) -> None:
     stats = client.stats()
     assert stats.queued == stats.delivered + stats.rejected + stats.dropped + stats.waiting + stats.in_flight
-
-
-def leave_behind(path: Path, host: str, code: str, **settings: Any) -> None:
-    """Run calls in a process that ends without any goodbye, sending nothing."""
-    program = f"""
-import os, sys, track
-track.write_key, track.host, track.spool = "test-key", {host!r}, {str(path)!r}
-track.flush_interval, track.batch_size = 3600, 10**9
-for name, value in {settings!r}.items(): setattr(track, name, value)
-{code}
-os._exit(0)
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_call_has_returned_means_that_its_message_is_in_the_file(new_client: NewClient, path: Path) -> None:
@@ -123,8 +94,8 @@ def test_what_a_process_left_behind_is_sent_by_the_next_with_the_time_of_its_cal
     before = time.time()
     leave_behind(
         path, sandbox.url,
-        'track.identify("u1", traits={"vip": True, "score": 1.5}, tags=["x"], add_to_sales_cycle=False)\n'
-        'track.event("u1", "Order Placed", {"items": [{"sku": "ä"}]})',
+        'client.identify("u1", traits={"vip": True, "score": 1.5}, tags=["x"], add_to_sales_cycle=False)\n'
+        'client.event("u1", "Order Placed", {"items": [{"sku": "ä"}]})',
     )  # fmt: skip
     assert sandbox.requests == []
 
@@ -142,7 +113,7 @@ def test_what_a_process_left_behind_is_sent_by_the_next_with_the_time_of_its_cal
 
 
 def test_each_persons_order_holds_across_lives(new_client: NewClient, path: Path, sandbox: Sandbox) -> None:
-    leave_behind(path, sandbox.url, 'for n in range(30): track.event(f"u{n % 3}", "e", {"n": n})')
+    leave_behind(path, sandbox.url, 'for n in range(30): client.event(f"u{n % 3}", "e", {"n": n})')
     client = new_client()
     for n in range(30, 60):
         client.event(f"u{n % 3}", "e", {"n": n})
@@ -204,7 +175,7 @@ def test_what_is_too_old_when_it_fails_ends_among_the_failed(
 
 
 def test_what_is_old_and_was_never_tried_is_tried_once(new_client: NewClient, path: Path, sandbox: Sandbox) -> None:
-    leave_behind(path, sandbox.url, 'track.event("u1", "e", {"n": 1})')
+    leave_behind(path, sandbox.url, 'client.event("u1", "e", {"n": 1})')
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE waiting SET called_at = called_at - 86400 * 30")
         connection.commit()
@@ -277,7 +248,7 @@ def test_failures_alone_do_not_end_a_message(new_client: NewClient, path: Path, 
 def test_thousands_of_one_persons_failing_messages_hold_up_nobody(
     new_client: NewClient, path: Path, sandbox: Sandbox
 ) -> None:
-    leave_behind(path, sandbox.url, 'for n in range(5000): track.event("poison", "Poison", {"n": n})')
+    leave_behind(path, sandbox.url, 'for n in range(5000): client.event("poison", "Poison", {"n": n})')
     sandbox.fail_next(10_000, status=500, when=lambda one: (one.body or {}).get("event") == "Poison")
     client = new_client(max_queue_size=100)
     sandbox.wait_for_requests(2)
@@ -294,13 +265,13 @@ def test_all_of_a_person_with_more_messages_than_there_is_room_for_arrive_in_ord
     leave_behind(
         path, sandbox.url,
         "for n in range(300):\n"
-        '    if n % 3 == 0: track.event("u1", "e", {"n": n})\n'
-        '    elif n % 3 == 1: track.event("u1", "e", {"n": n}, phone_number="9876543210")\n'
-        '    else: track.event(event="e", traits={"n": n}, phone_number="9876543210")',
+        '    if n % 3 == 0: client.event("u1", "e", {"n": n})\n'
+        '    elif n % 3 == 1: client.event("u1", "e", {"n": n}, phone_number="9876543210")\n'
+        '    else: client.event(event="e", traits={"n": n}, phone_number="9876543210")',
     )  # fmt: skip
     client = new_client(max_queue_size=16)
 
-    wait_until(lambda: client.stats().spool_waiting == 0, 40)
+    wait_until(lambda: client.stats().spool_waiting == 0, seconds=40)
 
     arrived = numbers(sandbox)
     assert sorted(arrived) == list(range(300))
@@ -309,7 +280,7 @@ def test_all_of_a_person_with_more_messages_than_there_is_room_for_arrive_in_ord
 
 
 def test_no_more_is_in_memory_than_the_queue_may_hold(new_client: NewClient, path: Path, sandbox: Sandbox) -> None:
-    leave_behind(path, sandbox.url, 'for n in range(2000): track.event(f"u{n}", "e", {"n": n})')
+    leave_behind(path, sandbox.url, 'for n in range(2000): client.event(f"u{n}", "e", {"n": n})')
     sandbox.faults = "latency=5ms"
     client = new_client(max_queue_size=50)
 
@@ -522,7 +493,7 @@ def test_the_key_is_in_no_file_and_another_keys_messages_wait(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    leave_behind(path, sandbox.url, 'track.write_key = "another-key"\ntrack.event("u1", "Other")')
+    leave_behind(path, sandbox.url, 'client.event("u1", "Other")', key="another-key")
     ACCOUNTS.forget()
     client = new_client()
     assert client.event("u1", "Mine").wait(20).status == "delivered"
@@ -608,7 +579,7 @@ def test_an_event_in_doubt_is_given_up_where_that_is_wanted(
 ) -> None:
     leave_behind(
         path, sandbox.url,
-        'track.event("u1", "Doubtful")\ntrack.event("u2", "Sure")',
+        'client.event("u1", "Doubtful")\nclient.event("u2", "Sure")',
     )  # fmt: skip
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE waiting SET is_started = (event = 'Doubtful')")
@@ -683,7 +654,7 @@ def test_failed_messages_expire(
 def test_a_row_that_cannot_be_read_ends_among_the_failed_and_others_are_sent(
     new_client: NewClient, path: Path, sandbox: Sandbox
 ) -> None:
-    leave_behind(path, sandbox.url, 'for n in range(3): track.event("u1", "e", {"n": n})')
+    leave_behind(path, sandbox.url, 'for n in range(3): client.event("u1", "e", {"n": n})')
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE waiting SET traits = '{' WHERE id = 2")
         connection.commit()
@@ -726,7 +697,7 @@ def test_what_on_error_calls_is_never_reported_again(new_client: NewClient, path
 def test_text_that_is_no_utf_8_costs_its_row_and_is_in_no_log(
     new_client: NewClient, path: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    leave_behind(path, sandbox.url, 'for n in range(3): track.event(f"u{n}", "e", {"n": n})')
+    leave_behind(path, sandbox.url, 'for n in range(3): client.event(f"u{n}", "e", {"n": n})')
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE waiting SET user_id = CAST(X'39383736353433323130FF' AS TEXT) WHERE id = 2")
         connection.commit()

@@ -7,18 +7,18 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from click.testing import CliRunner, Result
+from spool_clients import NewClient, clients_of_spool
 from spool_left_behind import KEY, leave_behind
+from terminal import read_terminal
 
-from interakt_track import Client, SpoolFile
+from interakt_track import SpoolFile
 from interakt_track.cli import program
 from interakt_track.sandbox import Sandbox
 
@@ -35,22 +35,13 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def new_client(sandbox: Sandbox, path: Path) -> Iterator[Callable[..., Client]]:
-    """Make clients with the same spool; each leaves after the test without sending what waits."""
-    clients: list[Client] = []
-
-    def make(**settings: Any) -> Client:
-        client = Client(**{"write_key": KEY, "host": sandbox.url, "spool": path, "flush_interval": 0.01, **settings})
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        client.shutdown(0)
+def new_client(sandbox: Sandbox, path: Path) -> Iterator[NewClient]:
+    with clients_of_spool(sandbox, path) as make:
+        yield make
 
 
 @pytest.fixture
-def failures(sandbox: Sandbox, new_client: Callable[..., Client]) -> None:
+def failures(sandbox: Sandbox, new_client: NewClient) -> None:
     """Three failed messages: two that are refused with 400, one with 422; a later identify of u1 was delivered."""
     client = new_client()
     sandbox.script([400, 400, 422])
@@ -82,13 +73,6 @@ def numbers(path: Path) -> tuple[int, int]:
     with SpoolFile(path) as file:
         status = file.status()
     return status.waiting, status.failed
-
-
-def wait_until(is_true: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.02)
 
 
 # The file.
@@ -488,7 +472,7 @@ def test_a_signal_ends_draining_and_loses_nothing(sandbox: Sandbox, path: Path, 
 
 
 def test_where_another_process_sends_draining_watches_until_it_is_done(
-    sandbox: Sandbox, path: Path, new_client: Callable[..., Client]
+    sandbox: Sandbox, path: Path, new_client: NewClient
 ) -> None:
     sandbox.faults = "latency=50ms"
     client = new_client(max_workers=1)
@@ -505,9 +489,7 @@ def test_where_another_process_sends_draining_watches_until_it_is_done(
     assert client.stats().delivered == 60
 
 
-def test_where_the_other_process_ends_draining_takes_over(
-    sandbox: Sandbox, path: Path, new_client: Callable[..., Client]
-) -> None:
+def test_where_the_other_process_ends_draining_takes_over(sandbox: Sandbox, path: Path, new_client: NewClient) -> None:
     sandbox.faults = "latency=50ms"
     client = new_client(max_workers=1)
     for number in range(100):
@@ -517,7 +499,7 @@ def test_where_the_other_process_ends_draining_takes_over(
     with Drain(sandbox) as drain:
         assert drain.process.stdout is not None
         assert "Another process sends" in drain.process.stdout.readline()
-        wait_until(lambda: path.with_name("track.db-open").exists())
+        assert "messages waiting" in drain.process.stdout.readline(), "it watches"
         client.shutdown(0.2)
         status, shown = drain.end()
 
@@ -542,20 +524,6 @@ def test_on_a_terminal_a_bar_moves_and_the_log_does_not_break_it(sandbox: Sandbo
     assert re.search(r"\d+ sent, 1 failed, [\d,]+ a minute, \d+ s left", shown)
     assert "was not delivered: the API answered 400" in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor comes back"
-
-
-def read_terminal(number: int) -> str:
-    """Read until the other side is closed, which Linux tells by an error."""
-    with open(number, "rb", buffering=0) as terminal:
-        shown = b""
-        while True:
-            try:
-                part = terminal.read(65536)
-            except OSError:
-                part = b""
-            if not part:
-                return shown.decode()
-            shown += part
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,19 @@
 
 import json
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from spool_clients import NewClient, clients_of_spool
 from spool_left_behind import KEY, leave_behind
+from waiting import wait_until
 
 from interakt_track import Client, InvalidMessageError, SettingsError, SpoolError, SpoolFile
 from interakt_track.sandbox import Request, Sandbox
 
-NewClient = Callable[..., Client]
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -26,24 +25,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def new_client(sandbox: Sandbox, path: Path) -> Iterator[NewClient]:
-    """Make clients with the same spool; each leaves after the test without sending what waits."""
-    clients: list[Client] = []
-
-    def make(**settings: Any) -> Client:
-        client = Client(**{"write_key": KEY, "host": sandbox.url, "spool": path, "flush_interval": 0.01, **settings})
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        client.shutdown(0)
-
-
-def wait_until(is_true: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.01)
+    with clients_of_spool(sandbox, path) as make:
+        yield make
 
 
 def is_named(*names: str) -> Callable[[Request], bool]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spool_shop import LIFE, delivered, out_of_order, repeated, said
+from spool_shop import LIFE, check_emptied, delivered, out_of_order, repeated, said, start_shop
 
 from interakt_track.sandbox import FaultPlan, Sandbox, parse_faults
 
@@ -25,7 +21,6 @@ pytestmark = [
     pytest.mark.timeout(120),
 ]
 
-PROGRAM = Path(__file__).parent / "programs" / "spool_shop.py"
 MAX_WORKERS = 4
 
 
@@ -49,14 +44,7 @@ class Lives:
             "settings": {"host": self.sandbox.url, "spool": str(self.spool), "max_workers": MAX_WORKERS,
                 "flush_interval": 0.01, **self.settings},
         }  # fmt: skip
-        with (self.folder / "log").open("a") as log:
-            return subprocess.Popen(
-                [sys.executable, "-W", "error", PROGRAM, json.dumps(plan)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        return start_shop(plan, self.folder / "log")
 
     def live_and_be_killed(self, chance: random.Random) -> None:
         """Let a life make some calls, and kill it a moment later, whatever it is at."""
@@ -137,16 +125,8 @@ def test_whatever_a_call_promised_arrives_in_order(
     assert by_life[len(lives.spans)] <= unanswered  # the last life was not killed
     assert len(promised) > 20 * len(lives.spans)
     assert len(requests) > 5 * len(lives.spans)
-    check_file(lives.spool)
+    check_emptied(lives.spool)
     check_secrets(tmp_path)
-
-
-def check_file(path: Path) -> None:
-    """The file is whole, and nothing is left in it."""
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
-        assert connection.execute("SELECT count(*) FROM failed").fetchone() == (0,)
 
 
 def check_secrets(folder: Path) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
-from sqlite3 import connect
 from typing import Any
 
 import pytest
 from spool_shell import Shell
-from spool_shop import LIFE, delivered, numbers_in, out_of_order, repeated, said
+from spool_shop import LIFE, check_emptied, delivered, numbers_in, out_of_order, repeated, said, start_shop
+from waiting import wait_until
 
 from interakt_track.sandbox import Fault, FaultPlan, Request, Sandbox, parse_faults
 
@@ -27,7 +25,6 @@ pytestmark = [
     pytest.mark.timeout(120),
 ]
 
-PROGRAMS = Path(__file__).parent / "programs"
 MAX_WORKERS = 4
 SLACK = 4.0  # seconds that a process takes to start, to end or to be scheduled on a loaded machine
 
@@ -41,15 +38,6 @@ def holder(spool: Path) -> int | None:
             if kind == "FLOCK" and mode == "WRITE" and file.endswith(lease):
                 return int(pid)
     return None
-
-
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 20.0) -> float:
-    """Wait for something in other processes; return how long it took."""
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < seconds, "it did not come about"
-        time.sleep(0.01)
-    return time.monotonic() - began
 
 
 NewShell = Callable[..., Shell]
@@ -115,14 +103,7 @@ class Crowd:
     def start_one(self, **plan: Any) -> None:
         self._started += 1
         plan = {**self._plan, "first": LIFE * self._started, **plan}
-        with self._log.open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-W", "error", PROGRAMS / "spool_shop.py", json.dumps(plan)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        process = start_shop(plan, self._log)
         assert process.stdout is not None
         reader = threading.Thread(target=self.lines.extend, args=(process.stdout,))
         reader.start()
@@ -153,10 +134,7 @@ class Crowd:
             self._forget(pid, 0)
 
     def check_file(self) -> None:
-        with closing(connect(self.spool)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert connection.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
-            assert connection.execute("SELECT count(*) FROM failed").fetchone() == (0,)
+        check_emptied(self.spool)
         log = self._log.read_text()
         assert "Traceback" not in log
         assert "98765" not in log

@@ -21,7 +21,8 @@ def leave_behind(path: Path, host: str, calls: str, *, key: str = KEY) -> None:
     """
     program = (
         "import os, track\n"
-        f"client = track.Client(write_key={key!r}, host={host!r}, spool={str(path)!r}, flush_interval=3600)\n"
+        f"client = track.Client(write_key={key!r}, host={host!r}, spool={str(path)!r}, "
+        "flush_interval=3600, batch_size=10**9)\n"
         f"{calls}\nos._exit(0)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env={**os.environ})

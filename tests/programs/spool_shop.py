@@ -11,9 +11,12 @@ import json
 import os
 import random
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 LIFE = 1_000_000  # the numbers of a life, or of a process, begin at a multiple of this
@@ -92,6 +95,18 @@ def say(text: str) -> None:
 # The other half, for tests.
 
 
+def start_shop(plan: dict[str, Any], log: Path) -> subprocess.Popen[str]:
+    """Start a shop that reads its end from its input, says its calls to its output, and adds to a log."""
+    with log.open("a") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", __file__, json.dumps(plan)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+
 def numbers_in(request: Any) -> frozenset[int]:
     """Return which messages a request of the sandbox carried."""
     traits = (request.body or {}).get("traits") or {}
@@ -145,6 +160,16 @@ def out_of_order(requests: Iterable[Any], is_certain: Callable[[int, int], bool]
             if numbers:
                 earlier.append(numbers)
     return wrong
+
+
+def check_emptied(spool: Path) -> None:
+    """See that a spool's file is whole, and that nothing is left in it."""
+    import sqlite3  # a shop leaves that to the SDK
+
+    with closing(sqlite3.connect(spool)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM failed").fetchone() == (0,)
 
 
 if __name__ == "__main__":
