@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import subprocess
-import sys
 import textwrap
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from running import run_python
 
 from interakt_track.sandbox import Sandbox
 
@@ -19,43 +17,15 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 PREAMBLE = """
 import atexit, ctypes, gc, logging, multiprocessing, os, sys, threading, time, traceback, warnings
 import track
+from forking import in_child, wait_for
 track.write_key = "test-key"
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks while threads run, from Python 3.12 on
-
-def in_child(work, fork=os.fork):
-    pid = fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    return pid
-
-def wait_for(pid):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            assert status == 0, f"the child ended with {status}"
-            return
-        time.sleep(0.01)
-    os.kill(pid, 9)
-    sys.exit("the child hangs")
 """
 
 
 def run(script: str, sandbox: Sandbox) -> Counter[str]:
     """Run a script to its end; return how often each event arrived."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)],
-        env={**os.environ, "INTERAKT_HOST": sandbox.url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_python("-c", PREAMBLE + textwrap.dedent(script), INTERAKT_HOST=sandbox.url)
     assert (done.returncode, done.stderr) == (0, "")
     return Counter(event["event"] for event in sandbox.events)
 
@@ -263,36 +233,8 @@ wait_for(in_child(work, FORK))
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_multiprocessing_children_deliver_without_a_flush(sandbox: Sandbox, method: str, tmp_path: Path) -> None:
-    script = tmp_path / "shop.py"
-    script.write_text(
-        textwrap.dedent("""
-            import multiprocessing, track
-            track.write_key = "test-key"
-
-            def work(number):
-                for i in range(5): track.event(user_id=f"u{number}", event="child")
-
-            if __name__ == "__main__":
-                import warnings
-                warnings.simplefilter("ignore", DeprecationWarning)
-                track.event(user_id="u", event="parent")
-                context = multiprocessing.get_context("METHOD")
-                children = [context.Process(target=work, args=(n,)) for n in range(3)]
-                for child in children: child.start()
-                for child in children: child.join(30)
-                assert [child.exitcode for child in children] == [0, 0, 0]
-            """).replace("METHOD", method)
-    )
-
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "INTERAKT_HOST": sandbox.url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_multiprocessing_children_deliver_without_a_flush(sandbox: Sandbox, method: str) -> None:
+    done = run_python("multiprocessing_shop.py", method, INTERAKT_HOST=sandbox.url)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert Counter(event["event"] for event in sandbox.events) == {"parent": 1, "child": 15}

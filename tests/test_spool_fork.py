@@ -8,11 +8,11 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
-from sqlite3 import connect
 
 import pytest
+from running import PROGRAMS, run_python
+from spool_shop import check_emptied
 
 from interakt_track.sandbox import FaultPlan, Sandbox
 
@@ -21,32 +21,11 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 PREAMBLE = """
 import ctypes, os, sys, threading, time, traceback, warnings
 import track
+from forking import in_child, wait_for
 track.write_key = "test-key"
 track.spool = os.environ["SHOP_SPOOL"]
 track.flush_interval = 0.01
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks while threads run, from Python 3.12 on
-
-def in_child(work, fork=os.fork):
-    pid = fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    return pid
-
-def wait_for(pid):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            assert status == 0, f"the child ended with {status}"
-            return
-        time.sleep(0.01)
-    os.kill(pid, 9)
-    sys.exit("the child hangs")
 
 def send(event):
     return [track.event(user_id=f"u{n}", event=event, traits={"n": n}) for n in range(5)]
@@ -72,19 +51,10 @@ def files_open():
 def run(script: str, sandbox: Sandbox, folder: Path, *, log: str = "") -> Counter[str]:
     """Run a script to its end; return how often each event arrived, and see that the spool is whole and empty."""
     spool = folder / "track.db"
-    done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)],
-        env={**os.environ, "INTERAKT_HOST": sandbox.url, "SHOP_SPOOL": str(spool)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_python("-c", PREAMBLE + textwrap.dedent(script), INTERAKT_HOST=sandbox.url, SHOP_SPOOL=str(spool))
     assert done.returncode == 0, done.stderr
     assert (done.stderr == "") if log == "" else (log in done.stderr and "Traceback" not in done.stderr), done.stderr
-    with closing(connect(spool)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
+    check_emptied(spool)
     return Counter(event["event"] for event in sandbox.events)
 
 
@@ -169,6 +139,7 @@ def test_children_that_outlive_their_parent(sandbox: Sandbox, tmp_path: Path) ->
         ],
         env={**os.environ, "INTERAKT_HOST": sandbox.url, "SHOP_SPOOL": str(tmp_path / "track.db")},
         stdin=subprocess.PIPE,
+        cwd=PROGRAMS,
         pass_fds=[writer],
     )
     os.close(writer)
@@ -261,35 +232,8 @@ def test_a_receipt_of_the_parent_does_not_block_in_the_child(sandbox: Sandbox, t
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_multiprocessing_children_deliver_without_a_flush(sandbox: Sandbox, method: str, tmp_path: Path) -> None:
-    script = tmp_path / "shop.py"
-    script.write_text(
-        textwrap.dedent("""
-            import multiprocessing, os, track
-            track.write_key = "test-key"
-            track.spool = os.environ["SHOP_SPOOL"]
-
-            def work(number):
-                for i in range(5): track.event(user_id=f"u{number}", event="child")
-
-            if __name__ == "__main__":
-                import warnings
-                warnings.simplefilter("ignore", DeprecationWarning)
-                track.event(user_id="u", event="parent")
-                context = multiprocessing.get_context("METHOD")
-                children = [context.Process(target=work, args=(n,)) for n in range(3)]
-                for child in children: child.start()
-                for child in children: child.join(30)
-                assert [child.exitcode for child in children] == [0, 0, 0]
-            """).replace("METHOD", method)
-    )
-
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "INTERAKT_HOST": sandbox.url, "SHOP_SPOOL": str(tmp_path / "track.db")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = run_python(
+        "multiprocessing_shop.py", method, INTERAKT_HOST=sandbox.url, SHOP_SPOOL=str(tmp_path / "track.db")
     )
 
     assert (done.returncode, done.stderr) == (0, "")
