@@ -3,81 +3,53 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from running import PROGRAMS
+from service import Service
 
 from interakt_track.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a pool of forked children needs fork")
 
-PROGRAMS = Path(__file__).parent / "programs"
 
-
-class CeleryWorker:
+class CeleryWorker(Service):
     """`celery worker` with a pool of two forked children, for the tasks of `programs/shop_tasks.py`."""
 
     def __init__(
         self, sandbox: Sandbox, folder: Path, *options: str, import_events: int, flush_interval: float
     ) -> None:
         environment = {
-            **os.environ,
             "INTERAKT_HOST": sandbox.url,
             "SHOP_FOLDER": str(folder),
             "SHOP_IMPORT_EVENTS": str(import_events),
             "SHOP_FLUSH_INTERVAL": str(flush_interval),
         }
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "celery", "--app", "shop_tasks", "worker", "--pool", "prefork"),
-                *("--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle", *options),
-            ],
-            cwd=PROGRAMS,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+        super().__init__(
+            *("celery", "--app", "shop_tasks", "worker", "--pool", "prefork"),
+            *("--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle", *options),
+            environment=environment,
         )
         self.shop = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "shop_tasks"],
             cwd=PROGRAMS,
-            env={**environment, "SHOP_IMPORT_EVENTS": "0"},
+            env={**os.environ, **environment, "SHOP_IMPORT_EVENTS": "0"},
             stdin=subprocess.PIPE,
             text=True,
         )
-        self.written = ""
         self.wait_for(" ready.", times=1)
 
     def queue(self, task: str, numbers: Iterable[int]) -> None:
         assert self.shop.stdin is not None
         print(task, *numbers, file=self.shop.stdin, flush=True)
 
-    def wait_for(self, text: str, *, times: int) -> None:
-        """Wait until it has written a text so many times."""
-        assert self.process.stdout is not None
-        while self.written.count(text) < times:
-            line = self.process.stdout.readline()
-            assert line, f"the worker has ended: {self.written}"
-            self.written += line
-
-    def stop(self) -> None:
-        """Ask for a warm shutdown; return when every process of it has ended."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.stdout is not None
-        self.written += self.process.stdout.read()
-        assert self.process.wait() == 0, self.written
-
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        super().kill()
         self.shop.communicate()  # it ends with its input
 
 

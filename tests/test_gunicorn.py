@@ -3,69 +3,39 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from http.client import HTTPConnection
-from pathlib import Path
 
 import pytest
+from service import Service
 
 from interakt_track.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="gunicorn needs fork")
 
-PROGRAMS = Path(__file__).parent / "programs"
 WORKER_CLASSES = ["sync", "gthread", "gevent"]
 
 
-class Gunicorn:
+class Gunicorn(Service):
     """A gunicorn with three workers that serves `programs/shop_wsgi.py`, imported by the master before it forks."""
 
     def __init__(self, sandbox: Sandbox, *options: str, import_events: int, flush_interval: float) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "--preload", "--config", "gunicorn_hooks.py"),
-                    *(
-                        "--no-control-socket",
-                        "--workers",
-                        "3",
-                        "--bind",
-                        f"fd://{listener.fileno()}",
-                        *options,
-                        "shop_wsgi",
-                    ),
-                ],
-                cwd=PROGRAMS,
-                env={
-                    **os.environ,
+            super().__init__(
+                *("gunicorn", "--preload", "--config", "gunicorn_hooks.py", "--no-control-socket"),
+                *("--workers", "3", "--bind", f"fd://{listener.fileno()}", *options, "shop_wsgi"),
+                environment={
                     "INTERAKT_HOST": sandbox.url,
                     "SHOP_IMPORT_EVENTS": str(import_events),
                     "SHOP_FLUSH_INTERVAL": str(flush_interval),
                 },
                 pass_fds=[listener.fileno()],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
             )
-        self.written = ""
         self.wait_for("Worker ready", times=3)  # one that is still starting would miss the signal to stop
-
-    def wait_for(self, text: str, *, times: int) -> None:
-        """Wait until it has written a text so many times."""
-        assert self.process.stdout is not None
-        while self.written.count(text) < times:
-            line = self.process.stdout.readline()
-            assert line, f"gunicorn has ended: {self.written}"
-            self.written += line
 
     def order(self, number: int) -> str:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -81,16 +51,8 @@ class Gunicorn:
 
     def stop(self) -> None:
         """Stop it gracefully; return when every process of it has ended."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.stdout is not None
-        self.written += self.process.stdout.read()
-        assert self.process.wait() == 0, self.written
+        super().stop()
         assert "Traceback" not in self.written, self.written
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
 
 
 @pytest.fixture

@@ -6,18 +6,16 @@ import itertools
 import os
 import signal
 import socket
-import sqlite3
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
-from spool_shop import LIFE, delivered, out_of_order, repeated
+from service import Service
+from spool_shop import LIFE, check_emptied, delivered, out_of_order, repeated
+from waiting import wait_until
 
 from interakt_track import Client
 from interakt_track.sandbox import FaultPlan, Sandbox
@@ -27,62 +25,32 @@ pytestmark = [
     pytest.mark.timeout(120),
 ]
 
-PROGRAMS = Path(__file__).parent / "programs"
 WORKERS = 4
 CUSTOMERS = 6
 MAX_WORKERS = 8  # by default
 
 
-class Gunicorn:
+class Gunicorn(Service):
     """A gunicorn that serves `programs/spool_wsgi.py`."""
 
     def __init__(self, sandbox: Sandbox, spool: Path, listener: socket.socket, *options: str) -> None:
-        self.written = ""
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "gunicorn", "--config", "gunicorn_hooks.py", "--no-control-socket"),
-                *("--workers", str(WORKERS), "--bind", f"fd://{listener.fileno()}", *options, "spool_wsgi"),
-            ],
-            cwd=PROGRAMS,
-            env={
-                **os.environ,
+        super().__init__(
+            *("gunicorn", "--config", "gunicorn_hooks.py", "--no-control-socket"),
+            *("--workers", str(WORKERS), "--bind", f"fd://{listener.fileno()}", *options, "spool_wsgi"),
+            environment={
                 "INTERAKT_HOST": sandbox.url,
                 "SHOP_SPOOL": str(spool),
                 "SHOP_TRACKS_WHEN_IMPORTED": "yes" if "--preload" in options else "no",
             },
             pass_fds=[listener.fileno()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
         )
         self.wait_for("Worker ready", times=WORKERS)
-
-    def wait_for(self, text: str, *, times: int) -> None:
-        """Wait until it has written a text so many times."""
-        assert self.process.stdout is not None
-        while self.written.count(text) < times:
-            line = self.process.stdout.readline()
-            assert line, f"gunicorn has ended: {self.written}"
-            self.written += line
 
     def replace_workers(self) -> None:
         """Restart it gracefully; return when the new workers serve and the old ones have ended."""
         self.process.send_signal(signal.SIGHUP)
         self.wait_for("Worker ready", times=2 * WORKERS)
         self.wait_for("Worker exiting", times=WORKERS)
-
-    def stop(self) -> None:
-        """Stop it gracefully; return when every process of it has ended."""
-        self.process.send_signal(signal.SIGTERM)
-        self.written += self.process.communicate()[0]
-        assert self.process.returncode == 0, self.written
-
-    def kill(self) -> None:
-        """Kill all processes of it at once."""
-        if self.process.returncode is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.written += self.process.communicate()[0]
 
 
 class Customers:
@@ -146,11 +114,7 @@ def serve(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Gunicorn]]
 def drain(sandbox: Sandbox, spool: Path) -> None:
     """Send what is left, as a cron job would."""
     client = Client(write_key="test-key", host=sandbox.url, spool=spool, flush_interval=0.01)
-    deadline = time.monotonic() + 40
-    while client.stats().spool_waiting != 0:
-        assert time.monotonic() < deadline, client.stats()
-        client.flush(0.1)
-        time.sleep(0.01)  # what others called is no business of flush
+    wait_until(lambda: client.stats().spool_waiting == 0, seconds=40)
     client.shutdown()
 
 
@@ -196,9 +160,7 @@ def test_what_responses_promised_arrives_through_a_restart_and_a_kill(
     for written in (first.written, second.written):
         assert "Traceback" not in written, written
         assert "98765" not in written
-    with closing(sqlite3.connect(tmp_path / "track.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
-        assert connection.execute("SELECT count(*) FROM failed").fetchone() == (0,)
+    check_emptied(tmp_path / "track.db")
 
 
 def test_a_graceful_stop_leaves_nothing_in_the_spool(
@@ -217,3 +179,4 @@ def test_a_graceful_stop_leaves_nothing_in_the_spool(
     assert repeated(sandbox.requests) == []
     assert "Traceback" not in gunicorn.written
     assert "could not be delivered" not in gunicorn.written
+    check_emptied(tmp_path / "track.db")
