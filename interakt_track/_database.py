@@ -87,14 +87,18 @@ class Database:
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement; what it writes is in the file when this returns."""
+        with self.lock:
+            return self.run(statement, values)
+
+    def run(self, statement: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        """Run one statement, as `execute` does; called with the lock held."""
         try:
-            with self.lock:
-                try:
-                    return (self._connection or self._connect_again()).execute(statement, values)
-                except sqlite3.OperationalError as error:
-                    if not _is_busy(error):
-                        raise
-                return _patiently(lambda: (self._connection or self._connect_again()).execute(statement, values))
+            try:
+                return (self._connection or self._connect_again()).execute(statement, values)
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error):
+                    raise
+            return _patiently(lambda: (self._connection or self._connect_again()).execute(statement, values))
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 

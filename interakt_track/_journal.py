@@ -6,11 +6,12 @@ Any process may append. Only the one that holds the lease reads on, acknowledges
 from __future__ import annotations
 
 import time
+from _weakref import ref  # what `weakref` has it from; `weakref` is a millisecond
 from hashlib import sha256
-from weakref import WeakValueDictionary
 
+from ._called import Called
 from ._errors import APIError, SpoolError, mask_personal_data
-from ._rows import PAYLOAD, Record, Row, payload
+from ._rows import PAYLOAD, PLACES, Record, Row, payload
 from ._schema import NEXT_ID
 
 TYPE_CHECKING = False
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT = 0.25  # seconds that a call may wait for another thread's statement, before it waits for the file
 
-APPEND = f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({NEXT_ID}, {'?, ' * 13}?)"
-RESTORE = f"INSERT OR IGNORE INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({'?, ' * 14}?)"
+APPEND = f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({NEXT_ID}, ?, ?, {PLACES})"
+RESTORE = f"INSERT OR IGNORE INTO waiting (id, origin, account, {PAYLOAD}) VALUES (?, ?, ?, {PLACES})"
 READ = (
     f"SELECT id, origin, strikes, is_started, {PAYLOAD} FROM waiting WHERE id > ? AND id <= ? AND account = ? "
     "ORDER BY id LIMIT ?"
@@ -49,7 +50,7 @@ class Journal:
         salt: Of the file: no two have the same, but that one is made of what could be read of a damaged other.
         lock: The database's, for what belongs together.
         last_id: Of the row that was appended last here.
-        called: The messages called here that somebody still has, by their ids.
+        called: The messages called here that somebody still has.
     """
 
     def __init__(self, database: Database, origin: int, previous: Journal | None = None) -> None:
@@ -59,9 +60,7 @@ class Journal:
         self.salt: str = database.value("SELECT value FROM setting WHERE name = 'salt'")
         is_same = previous is not None and previous.salt == self.salt
         self.last_id: int = previous.last_id if previous is not None and is_same else 0
-        self.called: WeakValueDictionary[int, Message] = WeakValueDictionary()
-        if previous is not None and is_same:
-            self.called = previous.called
+        self.called: Called = previous.called if previous is not None and is_same else Called()
         self._numbers: dict[Account, int] = {}
         self._fingerprints: dict[Account, str] = {}
         self._first_own = 0
@@ -81,10 +80,9 @@ class Journal:
             words = "is locked by another program, or its disk holds up every write"
             raise SpoolError(f"the spool {self.database.path} {words}", reason="locked")
         try:
-            row_id = self.database.execute(APPEND, values).lastrowid or 0
+            self.last_id = row_id = self.database.run(APPEND, values).lastrowid or 0
             message.record = Record(spool, self.salt, row_id, is_own=True)
-            self.called[row_id] = message
-            self.last_id = row_id
+            self.called.refs[row_id] = ref(message)
             spool.tally.handed += 1
         finally:
             self.lock.release()

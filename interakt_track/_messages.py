@@ -140,7 +140,7 @@ class Message:
     @property
     def traits_text(self) -> str:
         """JSON text of the traits."""
-        return encode(self.traits)
+        return encode(unpack(self.snapshot))
 
     @property
     def size(self) -> int:

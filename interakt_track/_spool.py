@@ -254,6 +254,7 @@ class Spool:
         if self._access.follow():
             return 0.0
         self._access.show_presence()
+        journal.called.forget_dead()
         self._mend(journal)
         journal = self._access.journal or journal
         if self._aside or self._is_shut:
@@ -293,8 +294,7 @@ class Spool:
     def _restore(self, journal: Journal) -> None:
         """Write to a new file what is in memory, and could not be read of the damaged one; tell what is lost."""
         taken = self._reader.taken()
-        called = [message for message in list(journal.called.values()) if message.outcome is None]
-        journal.restore([*taken, *called])
+        journal.restore([*taken, *(message for _, message in journal.called.unsettled())])
         lost = self.tally.recount(journal, taken)
         if lost:
             self._quiet.warn("spool-lost", f"{lost} messages called here could not be read of it", is_error=True)
@@ -322,7 +322,7 @@ class Spool:
 
     def _look_at_others(self, journal: Journal) -> None:
         """Find out what became of messages that somebody here asks about, while another process sends."""
-        ids = [row_id for row_id, message in list(journal.called.items()) if message.outcome is None]
+        ids = [row_id for row_id, _ in journal.called.unsettled()]
         for first in range(0, len(ids), PAGE):
             for row_id, failure in journal.fates(ids[first : first + PAGE]).items():
                 message = journal.called.get(row_id)
