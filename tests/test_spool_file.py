@@ -267,7 +267,7 @@ def test_a_running_client_sends_what_is_retried(sandbox: Sandbox, new_client: Ne
 
     with SpoolFile(path) as spool:
         assert spool.retry(error="RejectedError").count == 1
-        wait_until(lambda: sandbox.events)
+        sandbox.wait_for(1)
 
     assert sandbox.events[-1]["traits"] == {"n": 1}
 
