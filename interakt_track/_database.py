@@ -30,7 +30,9 @@ CHECKPOINT_BY_ANYBODY_AT = 40_000  # where nobody drains; a call that does it wa
 
 
 class Database:
-    """One connection to a spool's file, for all threads of this process and for no other process.
+    """The connections to a spool's file, for all threads of this process and for no other process.
+
+    One is for what calls and workers write, and one for what takes long, which none of them waits for.
 
     What tracks writes one statement at a time: neither a signal handler's call nor an error finds one half done.
 
@@ -44,6 +46,7 @@ class Database:
     Attributes:
         lock: Held for each statement, and for those that belong together; a fork waits for it.
         trouble: What a statement met that whoever looks after the file can do something about: it is full, or damaged.
+        is_doubted: Whether something was found that damage explains, and other things do, too: see `examine`.
 
     Raises:
         SpoolError: By the constructor and each method: as its `reason` says.
@@ -60,13 +63,14 @@ class Database:
     ) -> None:
         self.path = path
         self.trouble: SpoolError | None = None
+        self.is_doubted = False
         self._is_damaged = is_damaged
         self.lock = threading.RLock()
         self._sync = sync
         self._max_bytes = max_bytes
         self._connection: sqlite3.Connection | None = None
-        self._checkpointer: sqlite3.Connection | None = None
-        self._checkpoint_lock = threading.RLock()
+        self._side_connection: sqlite3.Connection | None = None
+        self._side_lock = threading.RLock()  # who takes both takes this one first
         self._is_closed = False
         if may_create:
             _make_file(path)
@@ -110,6 +114,19 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
+    def look(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Run a query that may take long over a connection of its own, which no call waits for; else as `fetch`."""
+        try:
+            with self._side_lock:
+                if self._is_closed:
+                    raise self._closed()
+                if self._side_connection is None:
+                    self._side_connection = self._open()
+                connection = self._side_connection
+                return _patiently(lambda: connection.execute(statement, values).fetchall())
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self.explained(error) from error
+
     def value(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """Run one statement, and return the one value of its answer; None where it has no row."""
         rows = self.fetch(statement, values)
@@ -141,7 +158,7 @@ class Database:
             return False
 
     def checkpoint(self, *, is_thorough: bool = False) -> bool:
-        """Move what was written from the log beside the file into it, over a connection that no call waits for.
+        """Move what was written from the log beside the file into it.
 
         Args:
             is_thorough: Whether the log is emptied, so that nothing of what was deleted is left in it.
@@ -150,16 +167,16 @@ class Database:
             Whether all of it was moved; another process may be reading.
         """
         mode = "TRUNCATE" if is_thorough else "PASSIVE"
-        try:
-            with self._checkpoint_lock:
-                if self._is_closed:
-                    return False
-                if self._checkpointer is None:
-                    self._checkpointer = self._open()
-                is_busy, in_log, moved = self._checkpointer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self.explained(error) from error
+        is_busy, in_log, moved = self.look(f"PRAGMA wal_checkpoint({mode})")[0]
         return not is_busy and in_log == moved
+
+    def examine(self) -> None:
+        """Read the whole file; what is wrong with it is `trouble` then: by itself SQLite sees only what it meets."""
+        self.is_doubted = False
+        found = self.look("PRAGMA quick_check(1)")[0][0]
+        if found != "ok":
+            words = " ".join(found.split())
+            self.trouble = SpoolError(f"the spool {self.path} is damaged: {words}", reason="corrupt")
 
     def is_replaced(self) -> bool:
         """Tell whether the path leads to another file by now: somebody moved this one aside, or deleted it."""
@@ -167,7 +184,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connection; what is tried afterwards is a `SpoolError`."""
-        with self.lock:
+        with self._side_lock, self.lock:
             self._is_closed = True
             self._disconnect()
         _open.discard(self)
@@ -179,7 +196,7 @@ class Database:
         that this process holds its locks, so the child cannot open the file anew, either.
         """
         self._is_closed = True
-        for connection in (self._checkpointer, self._connection):
+        for connection in (self._side_connection, self._connection):
             if connection is not None:
                 _inherited.append(connection)
                 _inherited_files.add(self.identity)
@@ -190,6 +207,8 @@ class Database:
         if code is not None:
             reason, words = _REASONS.get(code & 0xFF, ("unusable", "cannot be used"))
             said = f": {error}"
+            if said.startswith(": no such "):  # a table or a column of ours, of which the file told when it was opened
+                reason, words = "corrupt", "is damaged"
         elif isinstance(error, sqlite3.ProgrammingError):
             reason, words, said = "closed", "was closed", ""
         else:  # text that is no UTF-8, which the error would show: somebody's data
@@ -203,14 +222,14 @@ class Database:
 
     def hold(self) -> None:
         """Close the connection, and let no thread open it before `let_go`."""
-        self._checkpoint_lock.acquire()
+        self._side_lock.acquire()
         self.lock.acquire()
         self._disconnect()
 
     def let_go(self) -> None:
         """Let threads open the connection again."""
         self.lock.release()
-        self._checkpoint_lock.release()
+        self._side_lock.release()
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -236,16 +255,19 @@ class Database:
     def _connect_again(self) -> sqlite3.Connection:
         """Open the connection that a fork has closed; called with the lock held."""
         if self._is_closed:
-            raise SpoolError(f"the spool {self.path} was closed", reason="closed")
+            raise self._closed()
         self._connection = self._connect()
         return self._connection
 
+    def _closed(self) -> SpoolError:
+        return SpoolError(f"the spool {self.path} was closed", reason="closed")
+
     def _disconnect(self) -> None:
-        with self._checkpoint_lock:
-            for connection in (self._checkpointer, self._connection):
-                if connection is not None:
-                    connection.close()
-            self._checkpointer = self._connection = None
+        """Close the connections; called with both locks held."""
+        for connection in (self._side_connection, self._connection):
+            if connection is not None:
+                connection.close()
+        self._side_connection = self._connection = None
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """See to it that the file is a spool that this version knows; make one of an empty file."""
@@ -274,6 +296,8 @@ _REASONS: dict[int, tuple[SpoolReason, str]] = {
     sqlite3.SQLITE_LOCKED: ("locked", "is locked by another program"),
     sqlite3.SQLITE_CORRUPT: ("corrupt", "is damaged"),
     sqlite3.SQLITE_NOTADB: ("corrupt", "is no database"),
+    sqlite3.SQLITE_CONSTRAINT: ("corrupt", "is damaged"),  # its own rows break the rules that they were written under
+    sqlite3.SQLITE_MISMATCH: ("corrupt", "is damaged"),
     sqlite3.SQLITE_READONLY: ("unusable", "cannot be written"),
     sqlite3.SQLITE_CANTOPEN: ("unusable", "cannot be opened"),
     sqlite3.SQLITE_PERM: ("unusable", "may not be used by this user"),

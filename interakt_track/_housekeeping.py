@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from ._logs import Quiet
 
 INTERVAL = 30.0  # seconds
+MIN_EXAMINATION_INTERVAL = 60.0  # seconds; it reads the whole file
 SOON = 1.0  # seconds after the lease was taken
 KEEP_STARTS = 62.0  # seconds, longer than any window of the ration
 
 
 class Housekeeping:
-    """Keeps the file small: its log, the starts of requests, failed messages that are too old, empty pages.
+    """Keeps the file whole and small: its log, the starts of requests, failed messages that are too old, empty pages.
 
     Args:
         path: Of the file, for what is told.
@@ -28,6 +29,7 @@ class Housekeeping:
         self._path = path
         self._quiet = quiet
         self._next = 0.0
+        self._next_examination = 0.0
         self._last_start: tuple[float, int] | None = None
 
     def begin(self) -> None:
@@ -46,13 +48,18 @@ class Housekeeping:
         if journal.database.needs_checkpoint():
             journal.database.checkpoint()
         now = monotonic()
+        if journal.database.is_doubted and now >= self._next_examination:
+            self._next_examination = now + MIN_EXAMINATION_INTERVAL
+            journal.database.examine()
         if now < self._next:
             return
         self._next = now + INTERVAL
         self._forget_starts(journal, now)
         if journal.expire_failed(time() - retention):
             self._quiet.warn("spool-expired", f"failed messages in the spool {self._path} were removed, as too old")
-        if journal.has_strangers(known):
+        has_strangers, has_nobodys = journal.find_strangers(known)
+        journal.database.is_doubted |= has_nobodys
+        if has_strangers:
             self._quiet.warn(
                 "spool-account",
                 f"messages in the spool {self._path} wait for a host or a key that this process does not use; "

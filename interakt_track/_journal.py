@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from _weakref import ref  # what `weakref` has it from; `weakref` is a millisecond
 from hashlib import sha256
+from itertools import pairwise
 
 from ._called import Called
 from ._errors import APIError, SpoolError, mask_personal_data
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT = 0.25  # seconds that a call may wait for another thread's statement, before it waits for the file
 
 APPEND = f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({NEXT_ID}, ?, ?, {PLACES})"
+FIRST_OWN = f"SELECT {NEXT_ID}"
 RESTORE = f"INSERT OR IGNORE INTO waiting (id, origin, account, {PAYLOAD}) VALUES (?, ?, ?, {PLACES})"
 READ = (
     f"SELECT id, origin, strikes, is_started, {PAYLOAD} FROM waiting WHERE id > ? AND id <= ? AND account = ? "
@@ -63,7 +65,7 @@ class Journal:
         self.called: Called = previous.called if previous is not None and is_same else Called()
         self._numbers: dict[Account, int] = {}
         self._fingerprints: dict[Account, str] = {}
-        self._first_own = 0
+        self._first_own: int = previous._first_own if previous is not None and is_same else database.value(FIRST_OWN)
         self._last_failure = 0
 
     # Called by those who queue.
@@ -115,7 +117,9 @@ class Journal:
 
     def read(self, number: int, *, after: int, until: int, limit: int) -> list[Row]:
         """Return the next waiting rows of an account, at most `limit`, with ids over `after` and up to `until`."""
-        return list(map(Row._make, self.database.fetch(READ, (after, until, number, limit))))
+        rows = list(map(Row._make, self.database.look(READ, (after, until, number, limit))))
+        self.database.is_doubted |= any(row.id <= previous.id for previous, row in pairwise(rows))
+        return rows
 
     def last_adoption(self) -> str | None:
         """Return what is another text each time that rows were given another account."""
@@ -164,7 +168,8 @@ class Journal:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Remove messages that were delivered."""
         ids = _ids(messages)
-        self.database.execute(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids)
+        removed = self.database.execute(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids).rowcount
+        self.database.is_doubted |= removed < len(ids)
 
     def reject(self, row_id: int, error: DeliveryError, *, attempts: int) -> None:
         """Move a message to the failed ones.
@@ -177,7 +182,8 @@ class Journal:
         status_code = error.status_code if isinstance(error, APIError) else None
         text = mask_personal_data(error.message) if isinstance(error, APIError) else str(error)
         said = (self.origin, type(error).__name__, status_code, text, time.time())
-        self.database.execute(REJECT, (attempts, *said, row_id))
+        moved = self.database.execute(REJECT, (attempts, *said, row_id)).rowcount
+        self.database.is_doubted |= moved == 0
 
     def starts(self, number: int) -> list[float]:
         """Return how many seconds ago others started an account's last requests, the oldest first.
@@ -213,29 +219,28 @@ class Journal:
 
     def count_waiting(self) -> int:
         """Return how many messages wait, whoever called them."""
-        count: int = self.database.value("SELECT count(*) FROM waiting")
+        count: int = self.database.look("SELECT count(*) FROM waiting")[0][0]
         return count
 
     def count_failed(self) -> int:
         """Return how many messages failed, and are kept."""
-        count: int = self.database.value("SELECT count(*) FROM failed")
+        count: int = self.database.look("SELECT count(*) FROM failed")[0][0]
         return count
 
     def has_own(self, until: int) -> bool:
         """Tell whether a message called here still waits that has an id up to `until`."""
-        with self.lock:
-            found = self.database.value(
-                "SELECT id FROM waiting WHERE id >= ? AND id <= ? AND origin = ? ORDER BY id LIMIT 1",
-                (self._first_own, until, self.origin),
-            )
-            # What is gone never comes back, so each look begins where the last one ended.
-            self._first_own = max(self._first_own, until + 1 if found is None else found)
-        return found is not None
+        found = self.database.look(
+            "SELECT id FROM waiting WHERE id >= ? AND id <= ? AND origin = ? ORDER BY id LIMIT 1",
+            (self._first_own, until, self.origin),
+        )
+        # What is gone never comes back, so each look begins where the last one ended.
+        self._first_own = max(self._first_own, found[0][0] if found else until + 1)
+        return bool(found)
 
     def count_own(self) -> int:
         """Return how many messages called here wait in the file."""
         statement = "SELECT count(*) FROM waiting WHERE id >= ? AND origin = ?"
-        count: int = self.database.value(statement, (self._first_own, self.origin))
+        count: int = self.database.look(statement, (self._first_own, self.origin))[0][0]
         return count
 
     def ended_elsewhere(self) -> tuple[int, int]:
@@ -262,10 +267,11 @@ class Journal:
             failed = {row_id: tuple(rest) for row_id, *rest in self.database.fetch(statement, ids)}
         return {row_id: failed.get(row_id) for row_id in ids if row_id not in there}
 
-    def has_strangers(self, known: Sequence[int]) -> bool:
-        """Tell whether rows wait of accounts other than these."""
-        statement = f"SELECT EXISTS (SELECT 1 FROM waiting WHERE account NOT IN ({_marks(known)}))"
-        return bool(self.database.value(statement, known))
+    def find_strangers(self, known: Sequence[int]) -> tuple[bool, bool]:
+        """Tell whether rows wait of accounts other than these, and of no account at all, as none is ever written."""
+        statement = f"SELECT max(account NOT IN ({_marks(known)})), max(account IS NULL) FROM waiting"
+        has_strangers, has_nobodys = self.database.look(statement, known)[0]
+        return bool(has_strangers), bool(has_nobodys)
 
     def _fingerprint(self, account: Account) -> str:
         known = self._fingerprints.get(account)

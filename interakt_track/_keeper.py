@@ -75,6 +75,7 @@ class Keeper:
         if journal is None or journal.start(messages):
             return []
         missing = journal.missing(messages)
+        journal.database.is_doubted = True
         self._let_go(journal, missing)
         return missing
 
@@ -82,7 +83,9 @@ class Keeper:
         """Remove delivered messages from the file; only then may what follows them start."""
         journal = self._journal_of(messages)
         if journal is not None:
-            journal.acknowledge(messages)
+            with journal.lock:
+                journal.acknowledge(messages)
+                _mark_gone(messages)
             self._let_go(journal, messages)
 
     def reject(self, message: Message, error: DeliveryError, *, attempts: int) -> None:
@@ -90,10 +93,12 @@ class Keeper:
         journal = self._journal_of([message])
         if journal is None or message.record is None:
             return
-        if message.told_by == RAISE:
-            journal.acknowledge([message])
-        else:
-            journal.reject(message.record.id, error, attempts=attempts)
+        with journal.lock:
+            if message.told_by == RAISE:
+                journal.acknowledge([message])
+            else:
+                journal.reject(message.record.id, error, attempts=attempts)
+            _mark_gone([message])
         self._let_go(journal, [message])
 
     def note_failure(self, messages: Sequence[Message], strikes: int) -> None:
@@ -119,5 +124,13 @@ class Keeper:
 
     def _let_go(self, journal: Journal, messages: Sequence[Message]) -> None:
         with self._lock:
-            if journal is self._access.journal:
+            current = self._access.journal
+            if current is not None and current.salt == journal.salt:
                 self._reader.let_go(messages)
+
+
+def _mark_gone(messages: Sequence[Message]) -> None:
+    """Note at once what is not in the file any more: should that be found damaged now, it must not get there again."""
+    for message in messages:
+        if message.record is not None:
+            message.record.is_gone = True

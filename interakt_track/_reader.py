@@ -54,6 +54,12 @@ class Reader:
         self._has_unread = True
         self._has_left = False
 
+    def look_again(self) -> None:
+        """Read from the start, but for what is in memory."""
+        for _, backlog in self._backlogs.values():
+            backlog.cursor = 0
+        self._has_unread = True
+
     def numbers(self) -> Sequence[int]:
         """Return the accounts that are read, as the file numbers them."""
         return tuple(self._backlogs)
@@ -122,8 +128,7 @@ class Reader:
         adopted = journal.last_adoption()
         if adopted != self._adopted:
             self._adopted = adopted
-            for _, backlog in self._backlogs.values():
-                backlog.cursor = 0
+            self.look_again()
 
     def _rewind(self, at_most: int) -> None:
         now = monotonic()
@@ -135,9 +140,13 @@ class Reader:
                 self._next_rewind = now + self._rewind_interval
 
     def _hand_over(self, journal: Journal, backlog: Backlog, rows: list[Row], account: Account) -> None:
-        messages = []
+        messages, unreadable = [], []
         for row in rows:
-            message = self._message(journal, row, account)
+            try:
+                message = self._message(journal, row, account)
+            except (ValueError, TypeError) as error:
+                message = None
+                unreadable.append((row, DeliveryError(f"the row cannot be read: {type(error).__name__}")))
             if message is None:
                 backlog.let_go(row.id, row)
             else:
@@ -150,19 +159,18 @@ class Reader:
                 self._spool.tally.handed -= own
 
         self._queue.take_over(messages, note)
+        for row, why in unreadable:
+            self._quiet.warn("spool-row", "a message in the spool cannot be read; it is among the failed ones now")
+            journal.database.is_doubted = True
+            journal.reject(row.id, why, attempts=0)
 
     def _message(self, journal: Journal, row: Row, account: Account) -> Message | None:
-        """Return the message of a row: that of the call, if somebody has it still; None when there is none to send."""
+        """Return the message of a row: that of the call, if somebody has it still; None when it has ended."""
         is_own = row.origin == journal.origin
         message = journal.called.get(row.id) if is_own else None
         if message is not None:
             return message if message.outcome is None else None
-        try:
-            message = message_of(row, account)
-        except (ValueError, TypeError) as error:
-            journal.reject(row.id, DeliveryError(f"the row cannot be read: {type(error).__name__}"), attempts=0)
-            self._quiet.warn("spool-row", "a message in the spool cannot be read; it is among the failed ones now")
-            return None
+        message = message_of(row, account)
         message.record = Record(
             self._spool,
             journal.salt,

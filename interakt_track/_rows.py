@@ -77,9 +77,10 @@ class Record:
         is_own: Whether it was called here, not by another process or in an earlier life.
         strikes: How often it failed while other people's messages did not.
         is_in_doubt: Whether a request was started for it by a process that did not live to see the answer.
+        is_gone: Whether its row was removed.
     """
 
-    __slots__ = ("file", "id", "is_in_doubt", "is_own", "spool", "strikes")
+    __slots__ = ("file", "id", "is_gone", "is_in_doubt", "is_own", "spool", "strikes")
 
     def __init__(
         self, spool: Spool, file: str, row_id: int, *, is_own: bool, strikes: int = 0, is_in_doubt: bool = False
@@ -90,6 +91,7 @@ class Record:
         self.is_own = is_own
         self.strikes = strikes
         self.is_in_doubt = is_in_doubt
+        self.is_gone = False
 
 
 def payload(message: Message) -> tuple[str | float, ...]:

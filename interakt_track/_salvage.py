@@ -61,6 +61,7 @@ def replace_damaged(path: str, salt: str | None, *, sync: str, max_bytes: int) -
     copied = _copy_tables(aside, new)
     if salt is not None:
         new.execute("INSERT OR REPLACE INTO setting VALUES ('salt', ?)", (salt,))
+    new.trouble = None  # the damaged rows' own, which are not in it
     return aside, new, copied
 
 

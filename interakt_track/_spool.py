@@ -293,8 +293,10 @@ class Spool:
 
     def _restore(self, journal: Journal) -> None:
         """Write to a new file what is in memory, and could not be read of the damaged one; tell what is lost."""
-        taken = self._reader.taken()
-        journal.restore([*taken, *(message for _, message in journal.called.unsettled())])
+        taken = [message for message in self._reader.taken() if not _is_gone(message)]
+        called = [message for _, message in journal.called.unsettled() if not _is_gone(message)]
+        journal.restore([*taken, *called])
+        self._reader.look_again()
         lost = self.tally.recount(journal, taken)
         if lost:
             self._quiet.warn("spool-lost", f"{lost} messages called here could not be read of it", is_error=True)
@@ -362,3 +364,7 @@ class Spool:
                 self.tally.handed += 1
                 if message.record.file != journal.salt:  # there is no such file any more
                     self.tally.end("dropped")
+
+
+def _is_gone(message: Message) -> bool:
+    return message.record is not None and message.record.is_gone

@@ -39,12 +39,13 @@ class Tally:
             has_read: Tells whether every row up to an id was read here; None where another process reads.
         """
         with journal.lock:
+            handed, ended = self.handed, sum(self._ended.values())
+        in_file = journal.count_own() if has_read is None else 0  # no call waits for that
+        with journal.lock:
             if has_read is None:
-                gone = self.handed - journal.count_own()
-            elif has_read(journal.last_id):
-                gone = self.handed
+                gone = handed - in_file if ended == sum(self._ended.values()) else 0
             else:
-                return False
+                gone = self.handed if has_read(journal.last_id) else 0
             if gone <= 0:
                 return False
             failed, removed = journal.ended_elsewhere()
