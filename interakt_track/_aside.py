@@ -55,7 +55,11 @@ class Aside:
 
     def is_settled(self) -> bool:
         """Tell whether nothing waits, and all that was sent is delivered, or told as lost."""
-        return not self._waiting and all(map(_is_over, tuple(self._sent)))
+        return not self._waiting and not self.is_sending()
+
+    def is_sending(self) -> bool:
+        """Tell whether something that was sent is not settled."""
+        return not all(map(_is_over, tuple(self._sent)))
 
 
 def _is_over(message: Message) -> bool:

@@ -22,7 +22,8 @@ class Attendant:
     """Lets `step` run whenever there may be something to do.
 
     Args:
-        step: Does what there is to do, and returns the seconds until there may be more.
+        step: Does what there is to do, at once where it is told of a hurry; returns the seconds until there may be
+            more.
         has_news: Whether something was called since the last step; called with the queue's lock held.
         is_wanted: Whether there is something else to do; as above.
         queue: Whose room is waited for.
@@ -35,7 +36,7 @@ class Attendant:
 
     def __init__(
         self,
-        step: Callable[[], float],
+        step: Callable[[bool], float],
         has_news: Callable[[], bool],
         is_wanted: Callable[[], bool],
         queue: Queue,
@@ -76,11 +77,6 @@ class Attendant:
         self._is_hurried = True
         self._queue.tell_room()
 
-    def take_hurry(self) -> bool:
-        """Tell whether there was a hurry since the last such question."""
-        is_hurried, self._is_hurried = self._is_hurried, False
-        return is_hurried
-
     def dismiss(self) -> None:
         """Let the thread end."""
         self._is_dismissed = True
@@ -89,8 +85,9 @@ class Attendant:
     def _run(self) -> None:
         try:
             while not self._is_dismissed and not self._queue.is_inherited:
+                is_hurried, self._is_hurried = self._is_hurried, False
                 try:
-                    seconds = self._step()
+                    seconds = self._step(is_hurried)
                 except Exception:  # noqa: BLE001 - a defect of ours may cost a second, told, and not the thread
                     self._quiet.warn("defect", "reading the spool failed unexpectedly", is_error=True, exc_info=True)
                     seconds = REST

@@ -60,17 +60,21 @@ class Custody:
             return True
         account = unit.lane.account
         try:
-            missing = record.spool.keeper.start(messages)
+            absent = record.spool.keeper.start(messages)
         except SpoolError as error:
             self._quiet.warn("spool-start", f"{error}; what is in it is not sent until it can be written")
             account.settle(monotonic(), is_accepted=False)
             unit.attempts -= 1
             self._queue.give_back(unit, FILE_DELAY, is_retry=False)
             return False
-        if missing:
+        if absent is not None:
             account.settle(monotonic(), is_accepted=False)
             unit.attempts -= 1
-            self._queue.lose(unit, missing, _taken_out)
+            if absent.has_moved:
+                self._queue.return_to_file(unit)
+                record.spool.keeper.let_go(unit.messages)
+            else:
+                self._queue.lose(unit, absent.missing, _taken_out)
             return False
         if unit.attempts == 1:
             unit.successes = account.successes

@@ -150,6 +150,16 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
+    def follow(self, sync: str, max_bytes: int | None) -> None:
+        """Write as other settings say from now on."""
+        try:
+            with self.lock:
+                self._sync, self._max_bytes = sync, max_bytes
+                if self._connection is not None:
+                    self._apply(self._connection)
+        except sqlite3.Error as error:
+            raise self.explained(error) from error
+
     def needs_checkpoint(self) -> bool:
         """Tell whether enough has been written for one."""
         try:
@@ -241,16 +251,19 @@ class Database:
                 connection.execute("PRAGMA writable_schema = ON")  # else a file that was cut off is not read at all
                 return connection
             _patiently(lambda: self._check(connection))
-            connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync == 'full' else 'NORMAL'}")
             connection.execute("PRAGMA secure_delete = ON")  # what was delivered or erased is overwritten
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BY_ANYBODY_AT}")
-            if self._max_bytes is not None:
-                page_size = connection.execute("PRAGMA page_size").fetchone()[0]
-                connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_size)}")
+            self._apply(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _apply(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync == 'full' else 'NORMAL'}")
+        if self._max_bytes is not None:
+            page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_size)}")
 
     def _connect_again(self) -> sqlite3.Connection:
         """Open the connection that a fork has closed; called with the lock held."""

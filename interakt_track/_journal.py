@@ -25,15 +25,23 @@ if TYPE_CHECKING:
     from ._messages import Message
     from ._spool import Spool
 
+    Failure = tuple[str, int | None, str]
+    """What a message ended with that was not delivered: the error's name, its status code and its text."""
+
+PAGE = 500  # ids asked about at a time
 LOCK_TIMEOUT = 0.25  # seconds that a call may wait for another thread's statement, before it waits for the file
 
 APPEND = f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({NEXT_ID}, ?, ?, {PLACES})"
+REMOVED: Failure = ("DeliveryError", None, "the message was taken out of the spool before it was sent")
 FIRST_OWN = f"SELECT {NEXT_ID}"
 RESTORE = f"INSERT OR IGNORE INTO waiting (id, origin, account, {PAYLOAD}) VALUES (?, ?, ?, {PLACES})"
 READ = (
     f"SELECT id, origin, strikes, is_started, {PAYLOAD} FROM waiting WHERE id > ? AND id <= ? AND account = ? "
     "ORDER BY id LIMIT ?"
 )
+TAKE_OUT = "INSERT INTO removed (id, origin, removed_at) SELECT id, -origin, ? FROM waiting WHERE"
+"""Remove rows, and note that nobody is to count that any more: of those that are, `origin` is over 0."""
+
 REJECT = (
     f"INSERT INTO failed (id, origin, account, attempts, {PAYLOAD}, sender, error, status_code, message, failed_at) "
     f"SELECT id, origin, account, attempts + ?, {PAYLOAD}, ?, ?, ?, ?, ? FROM waiting WHERE id = ?"
@@ -66,7 +74,7 @@ class Journal:
         self._numbers: dict[Account, int] = {}
         self._fingerprints: dict[Account, str] = {}
         self._first_own: int = previous._first_own if previous is not None and is_same else database.value(FIRST_OWN)
-        self._last_failure = 0
+        self._last_failure: int = previous._last_failure if previous is not None and is_same else 0
 
     # Called by those who queue.
 
@@ -82,7 +90,8 @@ class Journal:
             words = "is locked by another program, or its disk holds up every write"
             raise SpoolError(f"the spool {self.database.path} {words}", reason="locked")
         try:
-            self.last_id = row_id = self.database.run(APPEND, values).lastrowid or 0
+            row_id = self.database.run(APPEND, values).lastrowid or 0
+            self.last_id = max(self.last_id, row_id)  # a signal handler's call may have come between
             message.record = Record(spool, self.salt, row_id, is_own=True)
             self.called.refs[row_id] = ref(message)
             spool.tally.handed += 1
@@ -91,7 +100,7 @@ class Journal:
 
     def withdraw(self, row_id: int) -> bool:
         """Take a message out that no request was started for; False when there was one, or it has ended."""
-        return self.database.execute("DELETE FROM waiting WHERE id = ? AND NOT is_started", (row_id,)).rowcount > 0
+        return self.database.execute(f"{TAKE_OUT} id = ? AND NOT is_started", (time.time(), row_id)).rowcount > 0
 
     def try_writing(self) -> None:
         """Write what changes nothing; raise where the file takes nothing."""
@@ -149,13 +158,19 @@ class Journal:
             self.database.execute(statement, (self.origin, number, *now, ids[0], *ids, number, len(ids))).rowcount > 0
         )
 
-    def missing(self, messages: Sequence[Message]) -> list[Message]:
-        """Return those of some messages that do not wait any more, or not under the same account."""
+    def absent(self, messages: Sequence[Message]) -> tuple[list[Message], bool]:
+        """Return those of some messages that do not wait any more, and whether others have another account by now."""
         ids = _ids(messages)
         number = self._number(messages[0].account)
-        statement = f"SELECT id FROM waiting WHERE id IN ({_marks(ids)}) AND account = ?"
-        there = {row_id for (row_id,) in self.database.fetch(statement, (*ids, number))}
-        return [message for message in messages if message.record is not None and message.record.id not in there]
+        accounts = dict(self.database.fetch(f"SELECT id, account FROM waiting WHERE id IN ({_marks(ids)})", ids))
+        missing = [message for message in messages if message.record is not None and message.record.id not in accounts]
+        return missing, any(account != number for account in accounts.values())
+
+    def has_moved(self, number: int, ids: Sequence[int]) -> bool:
+        """Tell whether some of an account's rows have another one by now."""
+        pages = [ids[first : first + PAGE] for first in range(0, len(ids), PAGE)]
+        statement = "SELECT EXISTS (SELECT 1 FROM waiting WHERE id IN ({}) AND account != ?)"
+        return any(self.database.value(statement.format(_marks(page)), (*page, number)) for page in pages)
 
     def note_failure(self, messages: Sequence[Message], strikes: int) -> None:
         """Count an attempt that failed and is made again."""
@@ -170,6 +185,11 @@ class Journal:
         ids = _ids(messages)
         removed = self.database.execute(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids).rowcount
         self.database.is_doubted |= removed < len(ids)
+
+    def take_out(self, message: Message) -> None:
+        """Remove a message called here that was not delivered, and is told of by its call."""
+        ids = _ids([message])
+        self.database.execute(f"{TAKE_OUT} id IN ({_marks(ids)})", (time.time(), *ids))
 
     def reject(self, row_id: int, error: DeliveryError, *, attempts: int) -> None:
         """Move a message to the failed ones.
@@ -213,7 +233,7 @@ class Journal:
 
     def shrink(self) -> None:
         """Give pages that nothing is in back to the disk, a few at a time."""
-        self.database.execute("PRAGMA incremental_vacuum(500)").fetchall()
+        self.database.fetch("PRAGMA incremental_vacuum(500)")  # all of it at once: a call must not be within its write
 
     # Called by those who wait, and look.
 
@@ -243,29 +263,34 @@ class Journal:
         count: int = self.database.look(statement, (self._first_own, self.origin))[0][0]
         return count
 
-    def ended_elsewhere(self) -> tuple[int, int]:
-        """Return how many messages called here others have failed with, and taken out, since the last such question."""
+    def ended_elsewhere(self) -> list[Failure]:
+        """Return what messages called here ended with that others have rejected or taken out, each of them once."""
         with self.lock:
             failed = self.database.fetch(
-                "SELECT number FROM failed WHERE number > ? AND origin = ? AND sender != ?",
+                "SELECT error, status_code, message FROM failed WHERE number > ? AND origin = ? AND sender != ?",
                 (self._last_failure, self.origin, self.origin),
             )
             self._last_failure = self.database.value("SELECT max(number) FROM failed") or self._last_failure
-            removed = self.database.execute("DELETE FROM removed WHERE origin = ?", (self.origin,)).rowcount
-        return len(failed), removed
+            statement = "UPDATE removed SET origin = -origin WHERE origin = ?"
+            removed = self.database.execute(statement, (self.origin,)).rowcount
+        return [*failed, *[REMOVED] * removed]
 
-    def fates(self, ids: Sequence[int]) -> dict[int, tuple[str, int | None, str] | None]:
-        """Return what became of rows that wait no more.
+    def count_removed(self, messages: Sequence[Message]) -> None:
+        """Note that those of some messages are counted here which were called here, and that others took out."""
+        ids = _ids(messages)
+        statement = f"UPDATE removed SET origin = -origin WHERE id IN ({_marks(ids)}) AND origin = ?"
+        self.database.execute(statement, (*ids, self.origin))
 
-        Returns:
-            By id, for each that is gone: error, status code and text of a failed one, else None.
-        """
+    def fates(self, ids: Sequence[int]) -> dict[int, Failure | None]:
+        """Return what became of rows that wait no more: what those that were not delivered ended with, else None."""
         marks = _marks(ids)
         with self.lock:
             there = {i for (i,) in self.database.fetch(f"SELECT id FROM waiting WHERE id IN ({marks})", ids)}
             statement = f"SELECT id, error, status_code, message FROM failed WHERE id IN ({marks})"
-            failed = {row_id: tuple(rest) for row_id, *rest in self.database.fetch(statement, ids)}
-        return {row_id: failed.get(row_id) for row_id in ids if row_id not in there}
+            failed: dict[int, Failure] = {i: (*rest,) for i, *rest in self.database.fetch(statement, ids)}
+            removed = {i for (i,) in self.database.fetch(f"SELECT id FROM removed WHERE id IN ({marks})", ids)}
+        ended = {row_id: REMOVED if row_id in removed else None for row_id in ids if row_id not in there}
+        return {row_id: failed.get(row_id, fate) for row_id, fate in ended.items()}
 
     def find_strangers(self, known: Sequence[int]) -> tuple[bool, bool]:
         """Tell whether rows wait of accounts other than these, and of no account at all, as none is ever written."""

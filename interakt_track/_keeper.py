@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ._errors import SpoolError
 from ._messages import RAISE
 
@@ -18,6 +20,18 @@ if TYPE_CHECKING:
     from ._reader import Reader
     from ._receipt import Outcome
     from ._tally import Tally
+
+
+class Absent(NamedTuple):
+    """What somebody did to messages of which a request was about to start.
+
+    Attributes:
+        missing: Those that were taken out of the file.
+        has_moved: Whether others were given another account; then all go back to the file.
+    """
+
+    missing: list[Message]
+    has_moved: bool
 
 
 class Keeper:
@@ -57,27 +71,39 @@ class Keeper:
         return is_withdrawn
 
     def forget(self, message: Message) -> None:
-        """Remove a message that has ended, and the file does not know it."""
+        """Remove a message that was not delivered in time, and the file does not know it."""
         try:
-            self.acknowledge([message])
+            journal = self._journal_of([message])
+            if journal is not None:
+                with journal.lock:
+                    journal.take_out(message)
+                    _mark_gone([message])
+                self._let_go(journal, [message])
         except SpoolError as error:
             self._access.note(error)
 
     # About messages of one account that are in flight.
 
-    def start(self, messages: Sequence[Message]) -> list[Message]:
-        """Note in the file that a request starts, and return those messages that somebody took out of it meanwhile.
+    def start(self, messages: Sequence[Message]) -> Absent | None:
+        """Note in the file that a request starts; it must not be made where something is absent by now.
 
         Raises:
             SpoolError: It cannot be noted, so the request must not be made.
         """
         journal = self._journal_of(messages)
         if journal is None or journal.start(messages):
-            return []
-        missing = journal.missing(messages)
-        journal.database.is_doubted = True
+            return None
+        missing, has_moved = journal.absent(messages)
+        if missing:
+            journal.database.is_doubted = True
+            journal.count_removed(missing)
         self._let_go(journal, missing)
-        return missing
+        return Absent(missing, has_moved)
+
+    def let_go(self, messages: Sequence[Message]) -> None:
+        """Note that messages are in the file only."""
+        with self._lock:
+            self._reader.let_go(messages)
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Remove delivered messages from the file; only then may what follows them start."""
@@ -95,7 +121,7 @@ class Keeper:
             return
         with journal.lock:
             if message.told_by == RAISE:
-                journal.acknowledge([message])
+                journal.take_out(message)
             else:
                 journal.reject(message.record.id, error, attempts=attempts)
             _mark_gone([message])

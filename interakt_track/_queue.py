@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._account import Account
     from ._errors import DeliveryError
     from ._messages import Message
     from ._order import Unit
@@ -155,6 +156,11 @@ class Queue:
             if self._roster.lose(unit, messages, outcome_of):
                 self.waiters.tell()
 
+    def return_to_file(self, unit: Unit) -> None:
+        """Leave a unit in flight to its file, where it has another account by now."""
+        with self._lock:
+            self._roster.return_to_file(unit)
+
     def give_back(self, unit: Unit, delay: float, *, is_retry: bool, is_ambiguous: bool = False) -> None:
         """Keep a unit in its place, to be tried again after `delay` seconds."""
         with self._lock:
@@ -196,14 +202,16 @@ class Queue:
             self._roster.give_up(message, outcome)
             self.waiters.tell()
 
-    def release(self, note: Callable[[Message], None]) -> None:
-        """Leave what is in a file to it, and take nothing more from there; what is in flight goes on.
-
-        Args:
-            note: Called, with the lock held, for each message that is not here any more.
-        """
+    def leave_to_file(self, account: Account) -> list[Message]:
+        """Leave an account's messages to their file, where they have another account by now; return them."""
         with self._lock:
-            self._roster.note_release = note
+            for item in self.inbox.pop_all():
+                self._link(item)
+            return self._roster.release(account)
+
+    def release(self) -> None:
+        """Leave what is in a file to it, and take nothing more from there; what is in flight goes on."""
+        with self._lock:
             self.is_releasing = True
             for item in self.inbox.pop_all():
                 self._link(item)

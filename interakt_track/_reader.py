@@ -43,6 +43,7 @@ class Reader:
         self._quiet = quiet
         self._backlogs: dict[int, tuple[Account, Backlog]] = {}
         self._adopted: str | None = None
+        self._has_moved = False
         self._next_rewind = 0.0
         self._rewind_interval = MIN_REWIND_INTERVAL
         self.begin()
@@ -113,7 +114,7 @@ class Reader:
             while room > 0 and backlog.cursor < newest:
                 limit = min(PAGE, room)
                 rows = journal.read(number, after=backlog.cursor, until=newest, limit=limit)
-                taken = [row for row in rows if backlog.take(row, at_most=at_most)]
+                taken = [row for row in rows if not self.is_taken(row.id) and backlog.take(row, at_most=at_most)]
                 self._hand_over(journal, backlog, taken, account)
                 room -= len(taken)
                 if len(rows) < limit:
@@ -124,11 +125,20 @@ class Reader:
         self._has_left = any(backlog.has_left() for _, backlog in self._backlogs.values())
 
     def _follow_adoption(self, journal: Journal) -> None:
-        """Look at all rows again when some of them were given another account: they were passed by."""
+        """Look at all rows again when some were given another account: they were passed by, or are in memory as of it.
+
+        What is in memory is left to the file first; what is in flight, at the next look.
+        """
         adopted = journal.last_adoption()
-        if adopted != self._adopted:
-            self._adopted = adopted
-            self.look_again()
+        if adopted == self._adopted and not self._has_moved:
+            return
+        self._adopted = adopted
+        self._has_moved = False
+        for number, (account, backlog) in self._backlogs.items():
+            if journal.has_moved(number, list(backlog.taken)):
+                self._has_moved = True
+                self.let_go(self._queue.leave_to_file(account))
+        self.look_again()
 
     def _rewind(self, at_most: int) -> None:
         now = monotonic()
@@ -152,7 +162,7 @@ class Reader:
             else:
                 backlog.taken[row.id] = message
                 messages.append(message)
-        own = sum(row.origin == journal.origin for row in rows)
+        own = sum(message.record is not None and message.record.is_own for message in messages)
 
         def note() -> None:
             with journal.lock:
@@ -163,14 +173,18 @@ class Reader:
             self._quiet.warn("spool-row", "a message in the spool cannot be read; it is among the failed ones now")
             journal.database.is_doubted = True
             journal.reject(row.id, why, attempts=0)
+            if row.origin == journal.origin:
+                with journal.lock:
+                    self._spool.tally.end("rejected")
 
     def _message(self, journal: Journal, row: Row, account: Account) -> Message | None:
         """Return the message of a row: that of the call, if somebody has it still; None when it has ended."""
         is_own = row.origin == journal.origin
         message = journal.called.get(row.id) if is_own else None
-        if message is not None:
-            return message if message.outcome is None else None
-        message = message_of(row, account)
+        if message is not None and message.outcome is not None:
+            return None
+        if message is None or message.account is not account:  # else whoever has its receipt sees what becomes of it
+            message = message_of(row, account)
         message.record = Record(
             self._spool,
             journal.salt,

@@ -26,12 +26,10 @@ class Roster:
 
     Attributes:
         ledger: The account of its messages.
-        note_release: Called for each message that goes on waiting in its file only.
     """
 
     def __init__(self) -> None:
         self.ledger = Ledger()
-        self.note_release: Callable[[Message], None] = lambda message: None
         self._lanes: dict[Account, Lane] = {}
         self._in_flight: set[Unit] = set()
 
@@ -144,6 +142,13 @@ class Roster:
                 self._end(unit, unit.messages, lambda _: outcome)
                 self._close(unit)
 
+    def return_to_file(self, unit: Unit) -> None:
+        """Leave a unit in flight to its file, where somebody has given it to another account."""
+        if unit.state == IN_FLIGHT:
+            self._in_flight.discard(unit)
+            self._forget(unit)
+            self._close(unit)
+
     def abandon(self, outcome_of: OutcomeOf) -> None:
         """End everything that is in no file, and leave the rest to its file."""
         for unit in tuple(self._in_flight):
@@ -157,14 +162,26 @@ class Roster:
                     self._leave(waiting, outcome_of)
                     self._close(waiting)
 
-    def release(self) -> None:
-        """Leave to their file all units that nothing blocks, and then those behind them."""
+    def release(self, account: Account | None = None) -> list[Message]:
+        """Leave to their file all units that nothing blocks, and then those behind them.
+
+        Args:
+            account: Whose; None: all accounts'.
+
+        Returns:
+            Their messages.
+        """
+        messages = []
         for lane in tuple(self._lanes.values()):
+            if account not in (None, lane.account):
+                continue
             while released := lane.release():
                 for unit in released:
+                    messages += unit.messages
                     self._forget(unit)
             if lane.is_empty():
                 self._lanes.pop(lane.account, None)
+        return messages
 
     def _settle(self, unit: Unit, messages: list[Message], outcome_of: OutcomeOf) -> bool:
         if unit.state != IN_FLIGHT:
@@ -209,7 +226,8 @@ class Roster:
                 self.ledger.pass_over(unit.epoch, message)
             else:
                 self.ledger.give_back(was_in_flight=unit.state == IN_FLIGHT)
-                self.note_release(message)
+                if message.record is not None:
+                    message.record.spool.note_release(message)
 
     def _drop_withdrawn(self, unit: Unit) -> bool:
         """Take the withdrawn messages out of a waiting unit; False when that ended it."""

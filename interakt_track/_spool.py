@@ -6,13 +6,15 @@ The order of locks is: the spool's, the queue's, the database's. A call takes th
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from time import monotonic
 
 from ._access import Access
 from ._aside import Aside
 from ._attendant import MAX_GATHERING, Attendant
 from ._errors import SpoolError
 from ._housekeeping import Housekeeping
+from ._journal import PAGE
 from ._keeper import Keeper
 from ._reader import Reader
 from ._tally import Tally, fate
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from ._settings import Settings
 
 LOOK = 1.0  # seconds between two looks whether the lease is free, and what others did: well within ten
+LOOK_AFTER_OTHERS = 5.0  # seconds between two looks, while this process sends, at what others have done
 LOOK_SOON = 0.1  # seconds, while somebody waits for what others do
-PAGE = 500  # ids asked about at a time
 
 
 class Place:
@@ -71,13 +73,20 @@ class Spool:
         self.keeper = Keeper(self._access, self._reader, self.tally, queue, self._lock)
         self._attendant = Attendant(self.step, self._has_news, self._has_work, queue, quiet)
         self._salt: str | None = None
-        self._is_shut = False  # whether the file has refused a message, and was not seen to take anything since
+        self._is_shut = False  # whether a message was kept in memory, and the file was not seen to take anything since
         self._is_left = False
+        self._next_look = 0.0
         self.follow(settings)
 
     def follow(self, settings: Settings) -> None:
         """Work with other settings from now on; the path stays."""
         self._access.settings = settings
+        journal = self._access.journal
+        if journal is not None:
+            try:
+                journal.database.follow(settings.spool_sync, settings.spool_max_bytes)
+            except SpoolError as error:
+                self._access.note(error)
         self._attendant.gathering = min(settings.flush_interval / 4, MAX_GATHERING)
 
     # Called by those who queue.
@@ -92,7 +101,6 @@ class Spool:
         try:
             journal.append(message, self)
         except SpoolError as error:
-            self._is_shut = True
             self._access.note(error)
             return self._put_aside(message)
         if self._attendant.is_asleep and self._access.has_lease():  # else another process sends it
@@ -138,8 +146,8 @@ class Spool:
         """Add this spool's numbers to others."""
         journal = self._access.journal
         try:
-            if journal is not None:
-                self._compare(journal)
+            if journal is not None and self._compare(journal):
+                self._queue.tell_waiters()
             waiting = journal.count_waiting() if journal is not None else self._access.peek()
             spooled.waiting = waiting if spooled.waiting is None else spooled.waiting + (waiting or 0)
         except SpoolError as error:
@@ -175,10 +183,11 @@ class Spool:
         """Leave to the file what is in it, and read no more of it; what it could not take is sent from memory."""
         with self._lock:
             if self._aside and self._access.journal is not None:
-                self._write_aside(self._access.journal)
+                with suppress(SpoolError):
+                    self._aside.write(self._access.journal, self)
             self._is_left = True
             self._attendant.dismiss()
-            self._queue.release(self._note_release)
+            self._queue.release()
             self._aside.send(self._queue)
 
     def leave(self) -> None:
@@ -191,6 +200,16 @@ class Spool:
         """Leave it all to the parent; called in a forked child, which opens the file anew."""
         self._is_left = True
         self._access.leave_to_parent()
+
+    def note_release(self, message: Message) -> None:
+        """Count a message that goes on waiting in the file only; called with the queue's lock held."""
+        journal, record = self._access.journal, message.record
+        if record is None or not record.is_own:
+            return
+        with journal.lock if journal is not None else nullcontext():
+            self.tally.handed += 1
+            if journal is not None and record.file != journal.salt:  # there is no such file any more
+                self.tally.end("dropped")
 
     # Called by the attendant; where no thread can be started, by who waits.
 
@@ -205,16 +224,14 @@ class Spool:
         """Tell whether a thread looks after the file."""
         return self._attendant.is_running()
 
-    def step(self) -> float:
-        """Do what there is to do; return the seconds until there may be more."""
+    def step(self, is_hurried: bool = True) -> float:
+        """Do what there is to do, at once where that is wanted; return the seconds until there may be more."""
         with self._lock:
             if self._is_left:
                 return LOOK
             try:
-                return self._step()
-            except SpoolError as error:
-                self._access.note(error)
-            except OSError as error:
+                return self._step(is_hurried)
+            except (SpoolError, OSError) as error:
                 self._access.note(error)
             self._send_aside()
             return LOOK
@@ -239,13 +256,14 @@ class Spool:
         if len(self._aside) >= self._queue.count_room():
             return False
         is_first = not self._aside
+        self._is_shut = True
         self._aside.add(message)
         if is_first:
             self._attendant.start()
             self._attendant.call()
         return True
 
-    def _step(self) -> float:
+    def _step(self, is_hurried: bool) -> float:
         self._access.open()
         journal = self._access.journal
         if journal is None:
@@ -259,15 +277,17 @@ class Spool:
         journal = self._access.journal or journal
         if self._aside or self._is_shut:
             self._write_aside(journal)
-        is_hurried = self._attendant.take_hurry()
         if self._access.has_lease() or self._take_lease():
             self._reader.load(journal)
             if is_hurried:
                 self._queue.mark()
             self._send_aside()
+            self._look_after_others(journal)
             self._house.keep(journal, self._reader.numbers(), retention=self._access.settings.spool_retention)
         else:
             self._look_at_others(journal)
+            if self._queue.waiters.has_any() and self._compare(journal):
+                self._queue.tell_waiters()
         self._note_well(journal)
         if self._access.has_lease():
             return min(LOOK, self._reader.rest())
@@ -317,23 +337,33 @@ class Spool:
             return False
         self._reader.begin()
         self._house.begin()
+        self._next_look = 0.0
         return True
 
     def _compare(self, journal: Journal) -> bool:
         return self.tally.compare(journal, self._reader.has_read if self._access.has_lease() else None)
 
     def _look_at_others(self, journal: Journal) -> None:
-        """Find out what became of messages that somebody here asks about, while another process sends."""
-        ids = [row_id for row_id, _ in journal.called.unsettled()]
+        """Find out what became of messages of which somebody here has a receipt, and that are not in the queue."""
+        unsettled = journal.called.unsettled()
+        in_flight = self._queue.messages_in_flight()  # one of these has left the file already, perhaps
+        ids = [i for i, message in unsettled if not self._reader.is_taken(i) and message not in in_flight]
         for first in range(0, len(ids), PAGE):
             for row_id, failure in journal.fates(ids[first : first + PAGE]).items():
                 message = journal.called.get(row_id)
                 if message is not None:
                     self._queue.end_elsewhere(message, fate(failure))
-        if self._queue.waiters.has_any() and self._compare(journal):
-            self._queue.tell_waiters()
+
+    def _look_after_others(self, journal: Journal) -> None:
+        """Find out now and then, while this process sends, what another one did to messages before, or a person."""
+        now = monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_AFTER_OTHERS
+            self._look_at_others(journal)
 
     def _write_aside(self, journal: Journal) -> None:
+        if self._aside.is_sending() and not self._access.has_lease():
+            return  # whoever has it would send what follows first
         try:
             self._aside.write(journal, self)
             if self._is_shut:
@@ -355,15 +385,6 @@ class Spool:
     def _has_called(self, message: Message, mark: int) -> bool:
         record = message.record
         return record is not None and record.spool is self and record.is_own and record.id <= mark
-
-    def _note_release(self, message: Message) -> None:
-        """Count a message that goes on waiting in the file; called with the queue's lock held."""
-        journal = self._access.journal
-        if journal is not None and message.record is not None and message.record.is_own:
-            with journal.lock:
-                self.tally.handed += 1
-                if message.record.file != journal.salt:  # there is no such file any more
-                    self.tally.end("dropped")
 
 
 def _is_gone(message: Message) -> bool:

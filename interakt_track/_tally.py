@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ._journal import Journal
+    from ._journal import Failure, Journal
     from ._ledger import Spooled
     from ._messages import Message
 
@@ -48,12 +48,10 @@ class Tally:
                 gone = self.handed if has_read(journal.last_id) else 0
             if gone <= 0:
                 return False
-            failed, removed = journal.ended_elsewhere()
-            rejected = min(failed, gone)
-            dropped = min(removed, gone - rejected)
-            self.end("rejected", rejected)
-            self.end("dropped", dropped)
-            self.end("delivered", gone - rejected - dropped)
+            failures = journal.ended_elsewhere()[:gone]
+            for failure in failures:
+                self.end(fate(failure).status)
+            self.end("delivered", gone - len(failures))
             return True
 
     def recount(self, journal: Journal, taken: Sequence[Message]) -> int:
@@ -75,8 +73,8 @@ class Tally:
             spooled.ended[status] += count
 
 
-def fate(failure: tuple[str, int | None, str] | None) -> Outcome:
-    """Return what became of a message that another process ended."""
+def fate(failure: Failure | None) -> Outcome:
+    """Return what became of a message that another process ended; None: it was delivered."""
     if failure is None:
         return Outcome("delivered")
     name, status_code, text = failure
