@@ -36,9 +36,9 @@ class Aside:
             journal.append(self._waiting[0], spool)
             self._waiting.popleft()
 
-    def send(self, queue: Queue) -> None:
-        """Queue what waits as it is, in no file."""
-        messages = list(self._waiting)  # calls may add more meanwhile
+    def send(self, queue: Queue, *, limit: int | None = None) -> None:
+        """Queue what waits as it is, in no file; the first `limit` of it at most."""
+        messages = list(self._waiting)[:limit]  # calls may add more meanwhile
 
         def forget() -> None:
             for _ in messages:

@@ -123,11 +123,12 @@ class Engine:
             False when there was none in time, or when the calling thread is one that makes room.
         """
         deadline = monotonic() + seconds
+        has_room = self.queue.has_room if self.spool is None else self.spool.has_room
         while not self.put_at_once(message):
             if is_own_thread() or monotonic() >= deadline:
                 return False
-            self._stand_in(self.queue.has_room, deadline=deadline)
-            self.queue.room.wait_until(self.queue.has_room, deadline=deadline)
+            self._stand_in(has_room, deadline=deadline)
+            self.queue.room.wait_until(has_room, deadline=deadline)
         return True
 
     def send(self, message: Message, *, seconds: float) -> Outcome | None:

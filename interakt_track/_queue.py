@@ -149,6 +149,7 @@ class Queue:
         with self._lock:
             if self._roster.settle(unit, outcome_of):
                 self.waiters.tell()
+                self.room.tell()  # what is in flight takes room of what is read from a file
 
     def lose(self, unit: Unit, messages: list[Message], outcome_of: Callable[[Message], Outcome]) -> None:
         """End those messages of a unit in flight that somebody took out of the file; the others wait on."""

@@ -107,6 +107,10 @@ class Spool:
             self._attendant.call()
         return True
 
+    def has_room(self) -> bool:
+        """Tell whether one more message may be kept where the file takes none; what is in the queue does not count."""
+        return len(self._aside) < self._queue.max_size
+
     # Called by those who wait, and look.
 
     def hurry(self) -> None:
@@ -240,7 +244,9 @@ class Spool:
         return self._access.has_lease() and self._reader.has_news(self._last_id())
 
     def _has_work(self) -> bool:
-        return self._access.has_lease() and self._reader.wants_more()
+        if self._access.has_lease() and self._reader.wants_more():
+            return True
+        return bool(self._aside) and self._may_send_aside() and self._queue.count_room() > self._queue.max_size // 2
 
     # All below is called with the lock held, or takes it.
 
@@ -253,7 +259,7 @@ class Spool:
 
     def _put_aside(self, message: Message) -> bool:
         """Keep a message in memory, without a lock that somebody holds who waits for the file."""
-        if len(self._aside) >= self._queue.count_room():
+        if not self.has_room():
             return False
         is_first = not self._aside
         self._is_shut = True
@@ -371,12 +377,17 @@ class Spool:
                 self._is_shut = False
         except SpoolError as error:
             self._access.note(error)
+        self._queue.tell_room()
 
     def _send_aside(self) -> None:
-        """Queue what the file cannot take, where nothing in the file comes before it."""
+        """Queue what the file cannot take, where nothing in the file comes before it, while the queue has room."""
+        if self._aside and self._may_send_aside():
+            self._aside.send(self._queue, limit=max(0, self._queue.count_room()))
+            self._queue.tell_room()
+
+    def _may_send_aside(self) -> bool:
         journal = self._access.journal
-        if journal is None or (self._access.has_lease() and self._reader.has_read(journal.last_id)):
-            self._aside.send(self._queue)
+        return journal is None or (self._access.has_lease() and self._reader.has_read(journal.last_id))
 
     def _last_id(self) -> int:
         journal = self._access.journal

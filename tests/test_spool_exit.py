@@ -1,0 +1,74 @@
+"""Waiting with a spool: for room, for what is in the file, at exit; and what a signal handler's call may hold up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from spool_clients import NewClient, clients_of_spool
+
+from interakt_track import Client
+from interakt_track.sandbox import Fault, FaultPlan, Sandbox
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool" / "track.db"
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox, path: Path) -> Iterator[NewClient]:
+    with clients_of_spool(sandbox, path) as make:
+        yield make
+
+
+@pytest.fixture
+def no_file(path: Path) -> Path:
+    """A path at which no file can be made."""
+    path.parent.write_text("a file where the folder should be")
+    return path
+
+
+def count_tries(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Note each time that a waiting call tries to queue its message."""
+    tries: list[None] = []
+    put = client._engine.put_at_once
+
+    def note(message: object) -> bool:
+        tries.append(None)
+        return put(message)  # type: ignore[arg-type]  # what the engine passes
+
+    monkeypatch.setattr(client._engine, "put_at_once", note)
+    return tries
+
+
+def test_a_call_that_waits_for_room_sleeps_until_there_is_some(
+    new_client: NewClient, sandbox: Sandbox, no_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.faults = FaultPlan(chances=((Fault.hang(), 1.0),))
+    client = new_client(when_full="block", block_timeout=0.5, max_queue_size=4, max_workers=1)
+    while client.event("u", "e"):
+        pass
+
+    tries = count_tries(client, monkeypatch)
+    receipt = client.event("u", "e")
+
+    assert not receipt
+    assert 1 <= len(tries) < 20
+    sandbox.faults = None
+
+
+def test_a_call_that_waits_for_room_goes_on_when_there_is_some(
+    new_client: NewClient, sandbox: Sandbox, no_file: Path
+) -> None:
+    sandbox.faults = "latency=20ms"
+    client = new_client(when_full="block", block_timeout=30, max_queue_size=4, max_workers=2)
+
+    receipts = [client.event(f"u{number % 3}", "e", {"n": number}) for number in range(60)]
+
+    assert all(receipts)
+    assert client.flush(30)
+    for person in range(3):
+        mine = [body["traits"]["n"] for body in sandbox.events if body["userId"] == f"u{person}"]
+        assert mine == list(range(person, 60, 3))
