@@ -242,15 +242,17 @@ class Engine:
         if not _lifecycle.is_leaving() and self._workers.start_one():
             return
         is_stuck = self.queue.waiters.watch_progress(patience)
-        while True:
-            read_here = [spool for spool in self._spools if not spool.has_thread()]
-            for spool in read_here:
-                spool.step()
-            step = min(deadline, monotonic() + STEP) if read_here else deadline
-            self._workers.help_out(lambda: is_over() or self._is_sent() or is_stuck(), deadline=step)
-            if is_over() or self._is_sent() or is_stuck() or monotonic() >= deadline:
-                break
+        self._workers.help_out(
+            lambda: is_over() or self._is_sent() or is_stuck(), deadline=deadline, prepare=self._read_here
+        )
         self.reporter.drain(min(deadline, monotonic() + patience))
+
+    def _read_here(self) -> float:
+        """Look after the files that no thread looks after; return until when that is enough."""
+        to_read = [spool for spool in self._spools if not spool.has_thread()]
+        for spool in to_read:
+            spool.step()
+        return monotonic() + STEP if to_read else FOREVER
 
     def _is_sent(self) -> bool:
         """Tell whether nothing waits or is in flight, though a failure may still have to be reported."""

@@ -106,22 +106,23 @@ class Workers:
             self._alive -= 1
             return self._alive > 0
 
-    def has_threads(self) -> bool:
-        """Tell whether a thread is there to send."""
-        return self._alive > 0
-
-    def help_out(self, until: Callable[[], bool], *, deadline: float) -> None:
+    def help_out(self, until: Callable[[], bool], *, deadline: float, prepare: Callable[[], float]) -> None:
         """Send in the calling thread, where none can be started.
 
         Args:
             until: When to stop.
-            deadline: When to stop all the same, in `time.monotonic()` seconds.
+            deadline: When to stop all the same, in `time.monotonic()` seconds; an attempt may take as long.
+            prepare: Called before units are taken; returns until when they are, before it is called again.
         """
         sender = self._new_sender()
         try:
-            with as_own_thread():
-                while (unit := self._queue.take(until=until, deadline=deadline)) is not None:
-                    self._attempt(unit, sender, time_left=deadline - monotonic())
+            while True:
+                step = min(deadline, prepare())
+                with as_own_thread():
+                    while (unit := self._queue.take(until=until, deadline=step)) is not None:
+                        self._attempt(unit, sender, time_left=deadline - monotonic())
+                if until() or monotonic() >= deadline or self._queue.is_inherited:
+                    break
         finally:
             sender.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from running import run_python
 from spool_clients import NewClient, clients_of_spool
 
 from interakt_track import Client
@@ -72,3 +73,28 @@ def test_a_call_that_waits_for_room_goes_on_when_there_is_some(
     for person in range(3):
         mine = [body["traits"]["n"] for body in sandbox.events if body["userId"] == f"u{person}"]
         assert mine == list(range(person, 60, 3))
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_an_event_called_by_an_exit_handler_arrives_once(sandbox: Sandbox, path: Path, is_slow: bool) -> None:
+    """The end of the program starts no thread, from Python 3.12 on: whoever leaves reads the file, and sends."""
+    sandbox.faults = "latency=400ms" if is_slow else None
+    script = """
+import atexit, os, threading, track
+track.spool = os.environ["SPOOL"]
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+def leave():
+    threading.Thread.start = refuse
+    track.event("u1", "Bye")
+atexit.register(leave)
+"""
+
+    done = run_python(
+        "-W", "error", "-c", script,
+        INTERAKT_HOST=sandbox.url, INTERAKT_WRITE_KEY="test-key", SPOOL=str(path),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [body["event"] for body in sandbox.events] == ["Bye"]
+    assert len(sandbox.requests) == 1
