@@ -12,7 +12,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import chain
 
 from ._messages import RAISE, USER, merge
@@ -203,12 +203,13 @@ class Lane:
 
     def release(self) -> list[Unit]:
         """Take out the units that are in a file, not in flight, and that nothing blocks."""
-        self.wake(float("inf"), all_of_them=True)
         released = []
-        for unit in [unit for waiting in self._ready for unit in waiting if unit.state == READY]:
-            if unit.state == READY and unit.messages[0].record is not None:  # a raised one stands in two places
+        for unit in [*chain(*self._ready), *(unit for _, _, unit in self._delayed)]:
+            if unit.state in (READY, DELAYED) and unit.messages[0].record is not None:  # a raised one is in two places
                 self.settle(unit)
                 released.append(unit)
+        self._delayed = [delayed for delayed in self._delayed if delayed[2].state == DELAYED]
+        heapify(self._delayed)
         return released
 
     def take_any(self) -> Unit | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,10 @@ from interakt_track._account import Account
 from interakt_track._ledger import Epoch
 from interakt_track._messages import RAISE, Message, event_message, user_message
 from interakt_track._order import MAX_STARVATION, Lane, Unit
+from interakt_track._rows import Record
+
+if TYPE_CHECKING:
+    from interakt_track._spool import Spool
 
 ACCOUNT = Account("http://localhost", "key")
 HIGH, NORMAL, LOW = range(3)
@@ -201,6 +207,22 @@ def test_settling_everything_leaves_nothing() -> None:
     pop_all(lane)
 
     assert lane.is_empty()
+
+
+def test_what_is_left_to_the_file_wakes_nothing_that_is_in_none() -> None:
+    in_memory, in_file, behind = an_event("u1"), an_event("u2"), an_event("u2")
+    for row_id, message in enumerate((in_file, behind), start=1):
+        message.record = Record(cast("Spool", None), "salt", row_id, is_own=True)
+    lane, _ = link_all(in_memory, in_file, behind)
+    for _ in range(2):
+        lane.delay(lane.pop(0.0), 60.0)
+
+    released = [lane.release(), lane.release(), lane.release()]
+
+    assert [[unit.current for unit in units] for units in released] == [[in_file], [behind], []]
+    assert (lane.ready, lane.next_due()) == (0, 60.0)
+    lane.wake(60.0)
+    assert pop_all(lane) == [in_memory]
 
 
 user_ids = st.sampled_from([None, "u1", "u2", "u3"])

@@ -98,3 +98,30 @@ atexit.register(leave)
     assert (done.returncode, done.stderr) == (0, "")
     assert [body["event"] for body in sandbox.events] == ["Bye"]
     assert len(sandbox.requests) == 1
+
+
+def test_what_is_in_no_file_waits_for_retry_after_while_its_process_leaves_beside_another(
+    new_client: NewClient, sandbox: Sandbox, path: Path
+) -> None:
+    new_client()  # has the file open, so that whoever leaves keeps nothing of it
+    sandbox.script([Fault(status=503, retry_after=1)])
+    script = """
+import os, time, track
+track.flush_interval = 0
+receipt = track.event("u1", "in memory")
+while not track.stats().retried:
+    time.sleep(0.01)
+track.spool = os.environ["SPOOL"]
+track.event("u2", "in the file")
+track.shutdown(20)
+print(receipt.status)
+"""
+
+    done = run_python(
+        "-W", "error", "-c", script,
+        INTERAKT_HOST=sandbox.url, INTERAKT_WRITE_KEY="test-key", SPOOL=str(path),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "delivered\n")
+    first, second = (request.started for request in sandbox.requests if request.user_id == "u1")
+    assert second - first >= 1.0
