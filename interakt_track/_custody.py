@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from time import monotonic
 
-from ._errors import DeliveryError, ExpiredError, RejectedError, SpoolError, UnreachableError
+from ._errors import DeliveryError, ExpiredError, SpoolError, UnreachableError
 from ._messages import EVENT, RAISE
 from ._order import IN_FLIGHT
 from ._receipt import Outcome
@@ -140,7 +140,7 @@ class Custody:
             random=random(),
         )
         if is_final(error):
-            account.settle(now, is_accepted=True, is_key_good=isinstance(error, RejectedError) and error.is_from_api)
+            account.settle(now, is_accepted=True, is_key_good=True)  # it is the API's own answer
         elif account.fail(now, unit.started, record.id, random()):
             self._quiet.warn("outage", f"messages fail one after the other ({error}); sending pauses and tries again")
         if delay is None or (error.is_ambiguous and not is_repeatable):

@@ -242,11 +242,6 @@ class Journal:
         count: int = self.database.look("SELECT count(*) FROM waiting")[0][0]
         return count
 
-    def count_failed(self) -> int:
-        """Return how many messages failed, and are kept."""
-        count: int = self.database.look("SELECT count(*) FROM failed")[0][0]
-        return count
-
     def has_own(self, until: int) -> bool:
         """Tell whether a message called here still waits that has an id up to `until`."""
         found = self.database.look(
