@@ -333,3 +333,23 @@ def test_a_file_that_cannot_be_used_keeps_nobody_busy(
 
     assert steps - after_flush <= 3
     client.shutdown(1)
+
+
+def test_what_waits_in_memory_is_not_overtaken_by_what_another_process_sends(
+    sandbox: Sandbox, new_client: NewClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interakt_track._access.TRY_AGAIN", 0.05)
+    sandbox.fail_next(1, retry_after=3)
+    path.mkdir()  # no file can be made there
+    client = new_client()
+    client.event("u", "First")
+    sandbox.wait_for_requests(1)
+    path.rmdir()
+    new_holder(new_client)
+    wait_until(lambda: client._engine.spool._access.journal)  # type: ignore[union-attr]  # it has one
+
+    client.event("u", "Second")
+
+    assert client.flush(20)
+    assert [event["event"] for event in sandbox.events] == ["First", "Second"]
+    assert client.stats().spool_problem is None
