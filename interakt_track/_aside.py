@@ -26,6 +26,13 @@ class Aside:
         """Keep a message; those that follow it have to be kept, too."""
         self._waiting.append(message)
 
+    def remove(self, message: Message) -> bool:
+        """Forget a message; False when it is not here. The spool's lock is held, so nobody takes one meanwhile."""
+        if message not in self._waiting:
+            return False
+        self._waiting.remove(message)
+        return True
+
     def write(self, journal: Journal, spool: Spool) -> None:
         """Write what waits to the file, in order.
 

@@ -260,21 +260,26 @@ class Engine:
 
     def _end(self, message: Message) -> Outcome:
         """End a message whose call has no time left."""
-        expired = ExpiredError("the time of this call was up before the message could be sent")
-        record = message.record
-        if record is not None and record.spool.keeper.withdraw(message, Outcome("dropped", expired)):
-            pass  # it was in the file only
-        elif not self.queue.withdraw(message, lambda last_error: Outcome("dropped", last_error or expired)):
-            late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
-            self.queue.give_up(message, Outcome("dropped", late))
-        if record is not None and message.outcome is not None:
-            record.spool.keeper.forget(message)  # its caller is told, and may call again
-        outcome = message.outcome or Outcome(
-            "dropped", expired
-        )  # one of the above has set it, or another process sends
+        unsent = Outcome("dropped", ExpiredError("the time of this call was up before the message could be sent"))
+        late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
+        doubtful = Outcome("dropped", late)
+        if not any(spool.withdraw(message, unsent=unsent, doubtful=doubtful) for spool in self._spools):
+            self._end_in_queue(message, unsent=unsent, doubtful=doubtful)
+        if message.outcome is None:
+            message.told_by = LOG  # it goes on in a file that cannot be changed for now
+        outcome = message.outcome or doubtful
         if isinstance(outcome.error, DeliveryError):
             outcome.error.queue_msg = wire(message)
         return outcome
+
+    def _end_in_queue(self, message: Message, *, unsent: Outcome, doubtful: Outcome) -> None:
+        def outcome_of(last_error: DeliveryError | None) -> Outcome:
+            return unsent if last_error is None else Outcome("dropped", last_error)
+
+        if not self.queue.withdraw(message, outcome_of):
+            self.queue.give_up(message, doubtful)
+        if message.record is not None and message.outcome is not None:
+            message.record.spool.keeper.forget(message)  # its caller is told, and may call again
 
     def _abandon(self, timeout: float) -> None:
         if self.queue.is_settled():

@@ -186,10 +186,9 @@ class Journal:
         removed = self.database.execute(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids).rowcount
         self.database.is_doubted |= removed < len(ids)
 
-    def take_out(self, message: Message) -> None:
-        """Remove a message called here that was not delivered, and is told of by its call."""
-        ids = _ids([message])
-        self.database.execute(f"{TAKE_OUT} id IN ({_marks(ids)})", (time.time(), *ids))
+    def take_out(self, row_id: int) -> bool:
+        """Remove a message called here whose call tells of it; False when it was not there any more."""
+        return self.database.execute(f"{TAKE_OUT} id = ?", (time.time(), row_id)).rowcount > 0
 
     def reject(self, row_id: int, error: DeliveryError, *, attempts: int) -> None:
         """Move a message to the failed ones.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ._errors import SpoolError
 from ._messages import RAISE
+from ._tally import fate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ._queue import Queue
     from ._reader import Reader
     from ._receipt import Outcome
+    from ._rows import Record
     from ._tally import Tally
 
 
@@ -52,31 +54,30 @@ class Keeper:
         self._queue = queue
         self._lock = lock
 
-    def withdraw(self, message: Message, outcome: Outcome) -> bool:
-        """End a message that is in the file only, and that no request was started for; False when it is not."""
-        with self._lock:
-            record, journal = message.record, self._access.journal
-            if record is None or journal is None or message.outcome is not None or self._reader.is_taken(record.id):
-                return False
-            try:
-                is_withdrawn = journal.withdraw(record.id)
-            except SpoolError as error:
-                self._access.note(error)
-                return False
-            if is_withdrawn:
-                with journal.lock:
-                    self._tally.end(outcome.status)
-        if is_withdrawn:
-            self._queue.end_elsewhere(message, outcome)
-        return is_withdrawn
+    def withdraw(self, message: Message, record: Record, *, unsent: Outcome, doubtful: Outcome) -> None:
+        """End a message called here that is in the file only; as `Spool.withdraw`, with its lock held."""
+        journal = self._access.journal
+        if journal is None or record.file != journal.salt or self._reader.is_taken(record.id):
+            return
+        try:
+            with journal.lock:
+                ended = unsent if journal.withdraw(record.id) else doubtful if journal.take_out(record.id) else None
+                if ended is not None:
+                    self._tally.end(ended.status)
+                else:  # counted with all that others have ended
+                    ended = fate(journal.fates([record.id])[record.id])
+        except SpoolError as error:
+            self._access.note(error)
+        else:
+            self._queue.end_elsewhere(message, ended)
 
     def forget(self, message: Message) -> None:
         """Remove a message that was not delivered in time, and the file does not know it."""
         try:
             journal = self._journal_of([message])
-            if journal is not None:
+            if journal is not None and message.record is not None:
                 with journal.lock:
-                    journal.take_out(message)
+                    journal.take_out(message.record.id)
                     _mark_gone([message])
                 self._let_go(journal, [message])
         except SpoolError as error:
@@ -121,7 +122,7 @@ class Keeper:
             return
         with journal.lock:
             if message.told_by == RAISE:
-                journal.take_out(message)
+                journal.take_out(message.record.id)
             else:
                 journal.reject(message.record.id, error, attempts=attempts)
             _mark_gone([message])

@@ -97,6 +97,8 @@ class Queue:
             for message in messages:
                 self.inbox.expect(message)
                 self.inbox.items.append(message)
+                if message.record is not None:
+                    message.record.is_here = True
             note()
         if len(self.inbox.items) >= self._takers.wake_at:
             self._nudge()
@@ -188,7 +190,7 @@ class Queue:
             outcome_of: Given what its last attempt failed with, if there was one.
 
         Returns:
-            False when it is in flight, or was settled before.
+            False when it is in flight, in a file only, or was settled before.
         """
         with self._lock:
             if not self._roster.withdraw(message, outcome_of):

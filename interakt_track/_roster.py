@@ -121,7 +121,8 @@ class Roster:
 
     def withdraw(self, message: Message, outcome_of: Callable[[DeliveryError | None], Outcome]) -> bool:
         """End a message that is not in flight; its place is passed over when its turn comes. As `Queue.withdraw`."""
-        if message.outcome is not None or message in self.messages_in_flight():
+        is_elsewhere = message.record is not None and not message.record.is_here
+        if message.outcome is not None or is_elsewhere or message in self.messages_in_flight():
             return False
         lane = self._lanes.get(message.account)
         unit = lane.find_unblocked(message) if lane else None

@@ -78,9 +78,10 @@ class Record:
         strikes: How often it failed while other people's messages did not.
         is_in_doubt: Whether a request was started for it by a process that did not live to see the answer.
         is_gone: Whether its row was removed.
+        is_here: Whether the message is in the queue, too; guarded by the queue's lock.
     """
 
-    __slots__ = ("file", "id", "is_gone", "is_in_doubt", "is_own", "spool", "strikes")
+    __slots__ = ("file", "id", "is_gone", "is_here", "is_in_doubt", "is_own", "spool", "strikes")
 
     def __init__(
         self, spool: Spool, file: str, row_id: int, *, is_own: bool, strikes: int = 0, is_in_doubt: bool = False
@@ -92,6 +93,7 @@ class Record:
         self.strikes = strikes
         self.is_in_doubt = is_in_doubt
         self.is_gone = False
+        self.is_here = False
 
 
 def payload(message: Message) -> tuple[str | float, ...]:

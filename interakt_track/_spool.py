@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._logs import Quiet
     from ._messages import Message
     from ._queue import Queue
+    from ._receipt import Outcome
     from ._settings import Settings
 
 LOOK = 1.0  # seconds between two looks whether the lease is free, and what others did: well within ten
@@ -162,6 +163,29 @@ class Spool:
         if self._access.problem is not None:
             spooled.problem = str(self._access.problem)
 
+    def withdraw(self, message: Message, *, unsent: Outcome, doubtful: Outcome) -> bool:
+        """End a message that its caller waits for no longer, and that is not in the queue.
+
+        Args:
+            message: Called here.
+            unsent: How it ends where no request was started for it.
+            doubtful: How it ends where another process may have sent it.
+
+        Returns:
+            False when it is in the queue. Where the file cannot be changed, it goes on there without an outcome.
+        """
+        with self._lock:
+            if self._aside.remove(message):
+                self.tally.add(unsent.status)
+                self._queue.end_elsewhere(message, unsent)
+                self._queue.tell_room()
+                return True
+            record = message.record
+            if record is None or record.spool is not self or record.is_here:
+                return False
+            self.keeper.withdraw(message, record, unsent=unsent, doubtful=doubtful)
+            return True
+
     # Called by whoever leaves.
 
     def is_alone(self) -> bool:
@@ -208,7 +232,10 @@ class Spool:
     def note_release(self, message: Message) -> None:
         """Count a message that goes on waiting in the file only; called with the queue's lock held."""
         journal, record = self._access.journal, message.record
-        if record is None or not record.is_own:
+        if record is None:
+            return
+        record.is_here = False
+        if not record.is_own:
             return
         with journal.lock if journal is not None else nullcontext():
             self.tally.handed += 1

@@ -31,6 +31,10 @@ class Tally:
         self.handed -= count
         self._ended[status] += count
 
+    def add(self, status: str) -> None:
+        """Count a message as ended that was in memory, and in no file."""
+        self._ended[status] += 1
+
     def compare(self, journal: Journal, has_read: Callable[[int], bool] | None) -> bool:
         """Count as ended what is neither in memory here nor in the file any more; tell whether there was any.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from running import run_python
 from spool_clients import NewClient, clients_of_spool
+from waiting import wait_until
 
-from interakt_track import Client
+from interakt_track import Client, ExpiredError, Stats, UnreachableError
 from interakt_track.sandbox import Fault, FaultPlan, Sandbox
 
 
@@ -29,6 +32,10 @@ def no_file(path: Path) -> Path:
     """A path at which no file can be made."""
     path.parent.write_text("a file where the folder should be")
     return path
+
+
+def numbers_of(stats: Stats) -> tuple[int, int, int, int, int]:
+    return stats.queued, stats.delivered, stats.rejected, stats.dropped, stats.waiting
 
 
 def count_tries(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[None]:
@@ -125,3 +132,62 @@ print(receipt.status)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "delivered\n")
     first, second = (request.started for request in sandbox.requests if request.user_id == "u1")
     assert second - first >= 1.0
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_call_in_sync_mode_may_have_arrived_that_another_process_has_started(
+    new_client: NewClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, is_answered: bool
+) -> None:
+    monkeypatch.setattr("interakt_track._spool.LOOK", 0.05)
+    sender = new_client(timeout=2)
+    assert sender.event("u", "before").wait(20).status == "delivered"
+    caller = new_client(sync_mode=True, strict=False, timeout=0.5, max_retries=0)
+    sandbox.script([Fault(latency=1.0) if is_answered else Fault.hang(received=True)])
+
+    receipt = caller.event("u1", "Paid")
+
+    assert receipt.status == "dropped"
+    assert isinstance(receipt.error, UnreachableError)
+    assert receipt.error.is_ambiguous
+    assert numbers_of(caller.stats()) == (1, 0, 0, 1, 0)
+    wait_until(lambda: sender.stats().waiting + sender.stats().in_flight == 0)
+    assert numbers_of(caller.stats()) == (1, 0, 0, 1, 0)
+    assert numbers_of(sender.stats()) == ((2, 2, 0, 0, 0) if is_answered else (2, 1, 0, 1, 0))
+    assert [body["event"] for body in sandbox.events] == ["before", "Paid"]  # and it was not sent again
+
+
+def test_a_call_in_sync_mode_that_nobody_has_started_has_not_arrived(new_client: NewClient, sandbox: Sandbox) -> None:
+    sender = new_client(max_workers=1, timeout=30)
+    assert sender.event("u", "before").wait(20).status == "delivered"
+    caller = new_client(sync_mode=True, strict=False, timeout=0.5, max_retries=0)
+    sandbox.script([Fault(latency=2.0)])
+    sender.event("u1", "slow")
+    sandbox.wait_for_requests(2)
+
+    receipt = caller.event("u1", "Paid")
+
+    assert receipt.status == "dropped"
+    assert isinstance(receipt.error, ExpiredError)
+    assert numbers_of(caller.stats()) == (1, 0, 0, 1, 0)
+    assert sender.flush(20)
+    assert [body["event"] for body in sandbox.events] == ["before", "slow"]
+
+
+def test_a_call_in_sync_mode_that_waits_for_a_locked_file_is_not_written_to_it_later(
+    new_client: NewClient, sandbox: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interakt_track._spool.LOOK", 0.05)
+    sender = new_client()
+    assert sender.event("u", "before").wait(20).status == "delivered"
+    caller = new_client(sync_mode=True, strict=False, timeout=0.5, max_retries=0)
+    assert caller.event("u", "first")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other_program:
+        other_program.execute("BEGIN IMMEDIATE")
+        receipt = caller.event("u", "Paid")
+    wait_until(lambda: caller.stats().spool_problem is None)
+
+    assert caller.event("u", "last")
+
+    assert isinstance(receipt.error, ExpiredError)
+    assert numbers_of(caller.stats()) == (3, 2, 0, 1, 0)
+    assert [body["event"] for body in sandbox.events] == ["before", "first", "last"]
