@@ -7,9 +7,9 @@ from time import monotonic
 
 from ._database import Database
 from ._errors import SpoolError
-from ._journal import Journal
+from ._journal import FIRST_OWN, Journal
 from ._lease import FileLock
-from ._salvage import carry_over, is_ours, replace_damaged
+from ._salvage import carry_over, is_ours, remove_leftovers, replace_damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Access:
     Attributes:
         journal: The file's, while it is open; read without the lock.
         problem: Why the file cannot be used, or could not be used last; None when all is well.
+        is_damaged: Whether the file is to be replaced, which takes long: no call waits for that; read without the lock.
         settings: The client's of this moment.
     """
 
@@ -40,21 +41,29 @@ class Access:
         self.settings = settings
         self.journal: Journal | None = None
         self.problem: SpoolError | None = None
+        self.is_damaged = False
         self._introduce = introduce
         self._quiet = quiet
         self._origin = int.from_bytes(os.urandom(7))
         self._last_journal: Journal | None = None
+        self._replaced_journal: Journal | None = None
+        self._known_id = 0
         self._lease = FileLock(f"{path}-lease")
         self._presence = FileLock(f"{path}-open")
         self._next_try = 0.0
 
-    def open(self) -> None:
-        """Open the file if it is not open, and replace a damaged one; tell of one that cannot be used."""
-        if self.journal is not None or monotonic() < self._next_try:
+    def open(self, restore: Callable[[Journal], None] | None = None) -> None:
+        """Open the file if it is not open, and tell of one that cannot be used.
+
+        Args:
+            restore: Called with the file that takes a damaged one's place, before anybody else can have it; None where
+                a damaged one is left to another thread, since replacing it takes long.
+        """
+        if self.journal is not None or (self.is_damaged and restore is None) or monotonic() < self._next_try:
             return
         self._next_try = monotonic() + TRY_AGAIN
         try:
-            self._use(self._opened())
+            self._use(self._opened(restore))
             self.show_presence()
         except (SpoolError, OSError) as error:
             self.note(error)
@@ -74,11 +83,16 @@ class Access:
             restore: Called with the new one before anybody else uses it.
         """
         journal = self.journal
-        if journal is not None and self._lease.is_held():
-            journal.database.close()
-            new = Journal(self._replaced(error), self._origin, self._last_journal)
-            restore(new)
-            self.journal = self._last_journal = new
+        if journal is None or not self._lease.is_held():
+            return
+        journal.database.close()
+        self.is_damaged = True
+        try:
+            self.journal = self._last_journal = self._replaced(error, restore)
+        except BaseException:
+            self.journal = None
+            self._next_try = monotonic() + TRY_AGAIN
+            raise
 
     def follow(self) -> bool:
         """Open the file that is at the path, if it is another one by now; tell whether it is."""
@@ -87,18 +101,19 @@ class Access:
             return False
         self._lease.let_go()
         self._next_try = 0.0
-        with old.lock:  # a call that is about to write to the old one finds it closed
-            self.journal = None
-            self.open()
-            new = self._last_journal
-            if new is not None and new is not old and new.salt == old.salt:
-                carry_over(old, new)
-            old.database.close()
+        self._let_go_replaced()
+        self.journal, self._replaced_journal = None, old
+        old.database.shut()  # a call that is about to write to it finds that; what was written before is carried over
+        self.open()
         return True
 
     def lease(self) -> bool:
         """Take the lease, if nobody has it; tell whether it is held here."""
-        return self._lease.take()
+        if self._lease.is_held():
+            return True
+        if self._lease.take():
+            remove_leftovers(self.path)
+        return self._lease.is_held()
 
     def has_lease(self) -> bool:
         """Tell whether the lease is held here; read without the lock."""
@@ -121,6 +136,8 @@ class Access:
         self._lease.let_go()
         self._presence.let_go()
         self._next_try = 0.0
+        self.is_damaged = False
+        self._let_go_replaced()
         if journal is not None:
             journal.database.close()
 
@@ -128,8 +145,9 @@ class Access:
         """Leave it all to the parent; called in a forked child."""
         self._lease.forget()
         self._presence.forget()
-        if self.journal is not None:
-            self.journal.database.leave_to_parent()
+        for journal in (self.journal, self._replaced_journal):
+            if journal is not None:
+                journal.database.leave_to_parent()
 
     def peek(self) -> int | None:
         """Return how many messages wait in the file while it is not open here; None when that cannot be told."""
@@ -139,36 +157,69 @@ class Access:
             return None
         try:
             return Journal(database, self._origin).count_waiting()
+        except SpoolError:
+            return None
         finally:
             database.close()
 
-    def _opened(self) -> Database:
-        settings = self.settings
+    def _opened(self, restore: Callable[[Journal], None] | None) -> Journal:
         try:
-            return Database(self.path, sync=settings.spool_sync, max_bytes=settings.spool_max_bytes)
+            journal = self._new_journal()
         except SpoolError as error:
-            if error.reason != "corrupt" or not is_ours(self.path) or not self._lease.take():
+            if error.reason != "corrupt" or not is_ours(self.path):
                 raise
-            return self._replaced(error)
+            self.is_damaged = True
+            if restore is None:
+                self._next_try = 0.0
+                raise
+            if not self._lease.take():
+                raise
+            return self._replaced(error, restore)
+        self.is_damaged = False  # another process has replaced it
+        return journal
 
-    def _replaced(self, error: SpoolError) -> Database:
-        """Move a damaged file aside, and return a new one with what could be read of it."""
-        settings = self.settings
-        aside, database, copied = replace_damaged(
+    def _replaced(self, error: SpoolError, restore: Callable[[Journal], None]) -> Journal:
+        """Put a new file into a damaged one's place, and open it."""
+        last = self._last_journal
+        aside, copied = replace_damaged(
             self.path,
-            None if self._last_journal is None else self._last_journal.salt,
-            sync=settings.spool_sync,
-            max_bytes=settings.spool_max_bytes,
+            None if last is None else last.salt,
+            known_id=self._known_id if last is None else max(self._known_id, last.last_id),
+            sync=self.settings.spool_sync,
+            complete=lambda database: restore(Journal(database, self._origin, last)),
         )
+        self.is_damaged = False
         messages = "1 waiting message" if copied == 1 else f"{copied} waiting messages"
         self._quiet.warn(
             "spool-damaged",
             f"{error}; it was moved to {aside}, and a new one was begun with the {messages} that could be read",
             is_error=True,
         )
-        return database
+        return self._new_journal()
 
-    def _use(self, database: Database) -> None:
-        self._last_journal = Journal(database, self._origin, self._last_journal)
-        self._introduce(self._last_journal)
-        self.journal = self._last_journal
+    def _new_journal(self) -> Journal:
+        settings = self.settings
+        database = Database(self.path, sync=settings.spool_sync, max_bytes=settings.spool_max_bytes)
+        try:
+            journal = Journal(database, self._origin, self._last_journal)
+            known_id: int = database.value(FIRST_OWN)
+            replaced = self._replaced_journal
+            if replaced is not None and replaced.salt == journal.salt:
+                carry_over(replaced, journal)
+        except BaseException:
+            database.close()
+            raise
+        self._known_id = known_id
+        self._let_go_replaced()
+        return journal
+
+    def _let_go_replaced(self) -> None:
+        """Close a file that another took the place of: what was to be carried over is."""
+        replaced, self._replaced_journal = self._replaced_journal, None
+        if replaced is not None:
+            replaced.database.close()
+
+    def _use(self, journal: Journal) -> None:
+        self._last_journal = journal
+        self._introduce(journal)
+        self.journal = journal

@@ -7,15 +7,17 @@ import sqlite3
 import threading
 import time
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
+from contextlib import suppress
 
 from ._errors import SpoolError
 from ._locks import IMPORT_LOCK
+from ._place import identity_of, in_place, make_file
 from ._schema import APPLICATION_ID, SCHEMA, VERSION
 from ._values import random
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeVar
 
     from ._errors import SpoolReason
@@ -71,12 +73,12 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._side_connection: sqlite3.Connection | None = None
         self._side_lock = threading.RLock()  # who takes both takes this one first
-        self._is_closed = False
+        self._is_closed = self._is_shut = False
         if may_create:
-            _make_file(path)
+            make_file(path)
         elif not os.path.exists(path):  # noqa: PTH110 - pathlib takes 10 ms to import
             raise SpoolError(f"there is no spool at {path}", reason="missing")
-        self.identity = _identity(path)
+        self.identity = identity_of(path)
         if self.identity in _inherited_files:
             raise SpoolError(
                 f"the spool {path} was open when this process was forked in a way that Python is not told of; open it "
@@ -111,6 +113,13 @@ class Database:
         try:
             with self.lock:
                 return self.execute(statement, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self.explained(error) from error
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Run a query, and give the rows of its answer one by one, up to what cannot be read."""
+        try:
+            yield from self.execute(statement, values)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
@@ -190,7 +199,17 @@ class Database:
 
     def is_replaced(self) -> bool:
         """Tell whether the path leads to another file by now: somebody moved this one aside, or deleted it."""
-        return _identity(self.path) != self.identity
+        return identity_of(self.path) != self.identity
+
+    def shut(self) -> None:
+        """Take no more statements but those of `look`: for what is still to be read of a file that was replaced."""
+        with self._side_lock, self.lock:
+            connection, self._connection = self._connection, None
+            self._is_shut = True
+            if self._side_connection is None:
+                self._side_connection = connection
+            elif connection is not None:
+                connection.close()
 
     def close(self) -> None:
         """Close the connection; what is tried afterwards is a `SpoolError`."""
@@ -242,7 +261,14 @@ class Database:
         self._side_lock.release()
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        """Open the file, and its log, while nobody moves them; never another file that has taken its place."""
+        with in_place(self.path):
+            if self.is_replaced():
+                raise self._closed()
+            connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+            with suppress(sqlite3.Error):  # the next statement says it better
+                connection.execute("PRAGMA schema_version").fetchall()
+            return connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._open()
@@ -267,7 +293,7 @@ class Database:
 
     def _connect_again(self) -> sqlite3.Connection:
         """Open the connection that a fork has closed; called with the lock held."""
-        if self._is_closed:
+        if self._is_closed or self._is_shut:
             raise self._closed()
         self._connection = self._connect()
         return self._connection
@@ -316,27 +342,6 @@ _REASONS: dict[int, tuple[SpoolReason, str]] = {
     sqlite3.SQLITE_PERM: ("unusable", "may not be used by this user"),
     sqlite3.SQLITE_IOERR: ("unusable", "cannot be read or written"),
 }
-
-
-def _make_file(path: str) -> None:
-    """Make the file for its owner only, and its folder; SQLite gives its own files beside it the same permissions."""
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 - as above
-        # Only where it is missing: closing an open one would end the locks that this process has on it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        if not os.path.isfile(path):  # noqa: PTH113 - as above
-            raise SpoolError(f"the spool {path} cannot be made: something else is there", reason="unusable") from None
-    except OSError as error:
-        raise SpoolError(f"the spool {path} cannot be made: {error.strerror}", reason="unusable") from error
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - as above
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -1,4 +1,4 @@
-"""Locks of the operating system on a file beside the spool: who drains it, and who else has it open.
+"""Locks of the operating system on files beside the spool: who drains it, who has it open, who moves it.
 
 Such a lock ends with the process that holds it, however that ends; a time stamp would fail where a process is stopped,
 a machine suspended or a clock set. The lock belongs to the open file and not to its path, so a forked child has it too:

@@ -14,7 +14,7 @@ from ._aside import Aside
 from ._attendant import MAX_GATHERING, Attendant
 from ._errors import SpoolError
 from ._housekeeping import Housekeeping
-from ._journal import PAGE
+from ._journal import LOCK_TIMEOUT, PAGE
 from ._keeper import Keeper
 from ._reader import Reader
 from ._tally import Tally, fate
@@ -278,8 +278,12 @@ class Spool:
     # All below is called with the lock held, or takes it.
 
     def _put_first(self, message: Message) -> bool:
-        with self._lock:
-            self.begin()
+        # Whoever has the lock may be replacing a damaged file, which takes long.
+        if not self._access.is_damaged and self._lock.acquire(timeout=LOCK_TIMEOUT):
+            try:
+                self.begin()
+            finally:
+                self._lock.release()
         if self._access.journal is None:
             return self._put_aside(message)
         return self.put(message)
@@ -297,7 +301,7 @@ class Spool:
         return True
 
     def _step(self, is_hurried: bool) -> float:
-        self._access.open()
+        self._access.open(self._restore)
         journal = self._access.journal
         if journal is None:
             self._send_aside()
