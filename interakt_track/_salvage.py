@@ -105,12 +105,14 @@ def replace_damaged(
     finally:
         if old is not None:
             old.close()
-    return _put_in_place(path), copied
+    aside = _put_in_place(path)
+    remove_leftovers(path)
+    return aside, copied
 
 
 def remove_leftovers(path: str) -> None:
     """Remove what somebody left behind who was killed in `replace_damaged`; the caller holds the lease."""
-    for ending in ("-wal", "-shm", ""):
+    for ending in ("-wal", "-shm", "", "-opening"):
         with suppress(FileNotFoundError):
             os.unlink(path + NEW + ending)  # noqa: PTH108 - as above
 
@@ -253,7 +255,9 @@ def _fill(new: Database, old: Database | None, salt: str | None, known_id: int) 
             floor = found if isinstance(found, int) and 0 < found < MAX_ID else 0
         with suppress(SpoolError):
             for name, number in old.fetch("SELECT name, seq FROM sqlite_sequence"):
-                new.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (number, name))
+                if isinstance(number, int) and number < MAX_ID:
+                    new.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
+                    new.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (name, number))
     newest: int = new.value("SELECT max(id) FROM waiting") or 0
     new.execute("INSERT OR REPLACE INTO setting VALUES ('copied_until', ?)", (str(newest),))
     # What could not be read may have had higher ids, and some of it may be on its way: none is used again.

@@ -245,11 +245,14 @@ class Spool:
     # Called by the attendant; where no thread can be started, by who waits.
 
     def begin(self) -> None:
-        """Open the file, and have a thread look after it."""
-        with self._lock:
-            self._access.open()
-            self._is_left = False
-            self._attendant.start()
+        """Open the file, and have a thread look after it; wait for nobody who replaces a damaged one."""
+        if not self._access.is_damaged and self._lock.acquire(timeout=LOCK_TIMEOUT):
+            try:
+                self._access.open()
+                self._is_left = False
+            finally:
+                self._lock.release()
+        self._attendant.start()
 
     def has_thread(self) -> bool:
         """Tell whether a thread looks after the file."""
@@ -278,12 +281,7 @@ class Spool:
     # All below is called with the lock held, or takes it.
 
     def _put_first(self, message: Message) -> bool:
-        # Whoever has the lock may be replacing a damaged file, which takes long.
-        if not self._access.is_damaged and self._lock.acquire(timeout=LOCK_TIMEOUT):
-            try:
-                self.begin()
-            finally:
-                self._lock.release()
+        self.begin()
         if self._access.journal is None:
             return self._put_aside(message)
         return self.put(message)

@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from spool_shell import Shell
 from spool_shop import delivered, numbers_in, out_of_order
 
-from interakt_track import Client, Receipt
+from interakt_track import Client, Receipt, SpoolError
+from interakt_track._journal import Journal
+from interakt_track._salvage import carry_over, replace_damaged
 from interakt_track.sandbox import Sandbox
 
 NewClient = Callable[..., Client]
@@ -566,6 +569,172 @@ def test_a_damaged_file_loses_nothing_that_is_called_from_then_on(
     assert lost <= 3 * rounds
     if damage is not wipe_the_head:
         assert saved >= 50 * rounds
+
+
+def root_of(path: Path, table: str) -> int:
+    """Return where the first page of a table begins."""
+    with closing(sqlite3.connect(path)) as connection:
+        statement = "SELECT (rootpage - 1) * (SELECT page_size FROM pragma_page_size) FROM sqlite_master WHERE name = ?"
+        place: int = connection.execute(statement, (table,)).fetchone()[0]
+        return place
+
+
+def wipe_root(path: Path, table: str) -> None:
+    """Damage a page that is read when the file is opened."""
+    place = root_of(path, table)
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"\xff" * 64)
+
+
+def report_damage(client: Client) -> None:
+    """Let a client find out that its file is damaged, as a statement would that meets a bad page."""
+    spool = client._engine.spool
+    spool._access.journal.database.trouble = SpoolError("the spool is damaged, says the test", reason="corrupt")
+    spool.hurry()
+
+
+@pytest.mark.parametrize("table", ["floor", "setting"])
+def test_damage_that_shows_in_what_is_read_at_opening(
+    new_client: NewClient, sandbox: Sandbox, folder: Path, path: Path, table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave_messages(new_client, sandbox, path, range(10))
+    wipe_root(path, table)
+    client = new_client(spool=path)
+
+    receipts = call(client, range(10, 20))
+
+    assert client.flush(10)
+    assert {receipt.status for receipt in receipts} == {"delivered"}
+    wait_until(lambda: is_empty_or_told(client, caplog))
+    wait_until(lambda: client.stats().spool_problem is None)
+    assert len(list(folder.glob("*.damaged-*Z"))) == 1
+    if table == "floor":  # the accounts are known by what is in the other
+        assert times(sandbox) == dict.fromkeys(range(20), 1)
+        assert out_of_order(sandbox.requests, lambda earlier, later: True) == []
+
+
+def test_no_call_waits_for_a_damaged_file_to_be_replaced(
+    new_client: NewClient, sandbox: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_messages(new_client, sandbox, path, range(10))
+    wipe_root(path, "floor")
+    may_go_on = threading.Event()
+    was_in_time = []
+
+    def replace_slowly(*args: Any, **kwargs: Any) -> tuple[str, int]:
+        was_in_time.append(may_go_on.wait(20))
+        return replace_damaged(*args, **kwargs)
+
+    monkeypatch.setattr("interakt_track._access.replace_damaged", replace_slowly)
+
+    client = new_client(spool=path)
+    receipts = call(client, range(10, 20))
+    is_flushed_meanwhile = client.flush(0.1)
+    stats = client.stats()
+    may_go_on.set()
+
+    assert client.flush(10)
+    wait_until(lambda: client.stats().spool_waiting == 0)
+    assert was_in_time == [True]
+    assert not is_flushed_meanwhile
+    assert (stats.queued, stats.waiting, stats.delivered) == (10, 10, 0)
+    assert {receipt.status for receipt in receipts} == {"delivered"}
+    assert times(sandbox) == dict.fromkeys(range(20), 1)
+    assert out_of_order(sandbox.requests, lambda earlier, later: True) == []
+
+
+def test_a_damaged_file_that_cannot_be_replaced_yet_is_replaced_later(
+    new_client: NewClient, sandbox: Sandbox, folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = os.replace
+    has_failed = threading.Event()
+
+    def refuse(source: str, target: str) -> None:
+        if target == str(path):
+            has_failed.set()
+            raise OSError(28, "No space left on device")
+        move(source, target)
+
+    client = new_client(spool=path)
+    with nobody_there(sandbox):
+        call(client, range(20))
+        monkeypatch.setattr(os, "replace", refuse)
+        report_damage(client)
+        assert has_failed.wait(10)
+        wait_until(lambda: "No space left" in (client.stats().spool_problem or ""))
+        call(client, range(20, 25))
+        monkeypatch.setattr(os, "replace", move)
+        wait_until(lambda: list(folder.glob("*.damaged-*Z")) != [])
+
+    assert client.flush(20)
+    wait_until(lambda: client.stats().spool_problem is None)
+    assert set(times(sandbox)) == set(range(25))
+    assert out_of_order(sandbox.requests, lambda earlier, later: True) == []
+    assert client.stats().delivered == 25
+
+
+@pytest.mark.parametrize("may_write", [False, True], ids=["the old one takes no more", "the old one still takes some"])
+def test_what_another_process_calls_while_the_file_is_replaced_arrives_once(
+    new_client: NewClient,
+    sandbox: Sandbox,
+    folder: Path,
+    path: Path,
+    may_write: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two clients are as two processes here: each has connections of its own."""
+    if may_write:
+        monkeypatch.setattr("interakt_track._salvage._stop_writes", lambda old: old.execute("ROLLBACK"))
+    sender = new_client(spool=path)
+    call(sender, range(5))
+    wait_until(sender._engine.spool._access.has_lease)
+    caller = new_client(spool=path)
+    receipts = call(caller, range(100, 110))
+    assert caller.flush(10)
+
+    with nobody_there(sandbox), caller._engine.spool._lock:  # it does not look where the path leads meanwhile
+        receipts += call(caller, range(110, 120))
+        report_damage(sender)
+        wait_until(lambda: list(folder.glob("*.damaged-*Z")) != [])
+        receipts += call(caller, range(120, 140))
+        call(sender, range(5, 10))
+
+    is_flushed = caller.flush(20)
+    settled = {receipt.status for receipt in receipts}
+    assert is_flushed
+    assert settled == {"delivered"}
+    assert sender.flush(10)
+    assert times(sandbox) == dict.fromkeys([*range(10), *range(100, 140)], 1)
+    assert out_of_order(sandbox.requests, lambda earlier, later: (earlier < 100) is (later < 100)) == []
+    assert (caller.stats().queued, caller.stats().delivered) == (40, 40)
+    wait_until(lambda: caller.stats().spool_problem is None)
+
+
+def test_a_fork_waits_for_nobody_who_follows_a_file_that_was_replaced(
+    new_client: NewClient, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_held = []
+
+    def fork_meanwhile(old: Journal, new: Journal) -> None:
+        fork = threading.Thread(target=lambda: (old.database.hold(), old.database.let_go()), daemon=True)
+        fork.start()
+        fork.join(5)
+        was_held.append(fork.is_alive())
+        carry_over(old, new)
+
+    monkeypatch.setattr("interakt_track._access.carry_over", fork_meanwhile)
+    sender, caller = new_client(spool=path), new_client(spool=path)
+    call(sender, range(5))
+    call(caller, range(5, 10))
+    wait_until(lambda: sender._engine.spool._access.has_lease() or caller._engine.spool._access.has_lease())
+
+    report_damage(sender if sender._engine.spool._access.has_lease() else caller)
+    wait_until(lambda: bool(was_held))
+
+    assert was_held == [False]
+    assert sender.flush(10)
+    assert caller.flush(10)
 
 
 def test_a_file_that_is_damaged_while_it_is_used(
