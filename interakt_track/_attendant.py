@@ -6,6 +6,7 @@ from time import monotonic
 
 from . import _lifecycle
 from ._threads import start_thread
+from ._waiters import Bell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Attendant:
     Args:
         step: Does what there is to do, at once where it is told of a hurry; returns the seconds until there may be
             more.
-        has_news: Whether something was called since the last step; called with the queue's lock held.
+        has_news: Whether something was called since the last step; called with the queue's lock held, too.
         is_wanted: Whether there is something else to do; as above.
         queue: Whose room is waited for.
         quiet: What the log is told through.
@@ -53,6 +54,8 @@ class Attendant:
         self._is_hurried = False
         self._is_dismissed = False
         self._is_running = False
+        self._bell = Bell()
+        queue.room.add(lambda: self.is_asleep and (has_news() or is_wanted()), self._bell)
 
     def start(self) -> None:
         """Have the thread run, where one can be started."""
@@ -70,17 +73,17 @@ class Attendant:
         """Wake the thread, which lets others call, too, before it does something."""
         self.is_asleep = False
         self._is_called = True
-        self._queue.tell_room()
+        self._bell.notify()
 
     def hurry(self) -> None:
         """Wake the thread to do something at once."""
         self._is_hurried = True
-        self._queue.tell_room()
+        self._bell.notify()
 
     def dismiss(self) -> None:
         """Let the thread end."""
         self._is_dismissed = True
-        self._queue.tell_room()
+        self._bell.notify()
 
     def _run(self) -> None:
         try:
@@ -100,14 +103,16 @@ class Attendant:
     def _sleep(self, seconds: float) -> None:
         self._is_called = False
         self.is_asleep = True
-        deadline = monotonic() + seconds
-        self._queue.room.wait_until(
-            lambda: self._is_urgent() or self._is_called_for() or self._is_wanted(), deadline=deadline
-        )
+        self._wait(lambda: self._is_urgent() or self._is_called_for() or self._is_wanted(), seconds)
         self.is_asleep = False
         if self._is_called_for():
             # The first of many calls wakes it, and it reads them together: else it would read while they are made.
-            self._queue.room.wait_until(self._is_urgent, deadline=monotonic() + self.gathering)
+            self._wait(self._is_urgent, self.gathering)
+
+    def _wait(self, is_over: Callable[[], bool], seconds: float) -> None:
+        deadline = monotonic() + seconds
+        while not is_over() and (left := deadline - monotonic()) > 0:
+            self._bell.wait(left)
 
     def _is_called_for(self) -> bool:
         """Tell whether a call was made; one that came between the last step and the mark above has woken nobody."""

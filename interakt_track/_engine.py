@@ -182,7 +182,8 @@ class Engine:
             if self._spools:
                 self._wait(self.queue.is_idle, deadline=deadline)
             for spool in ours:
-                self._wait(spool.is_drained, deadline=deadline)  # what others called, too: nobody else is there
+                # What others called, too: nobody else is there.
+                self._wait(spool.is_drained, deadline=deadline, asks_file=True)
         finally:
             for spool in self._spools:
                 spool.release()
@@ -197,13 +198,16 @@ class Engine:
 
     def stats(self, refused: dict[str, int]) -> Stats:
         """Return the numbers of this moment; they add up."""
-        return self.queue.stats(refused, self._look)
-
-    def _look(self) -> Spooled:
         spooled = Spooled()
         for spool in self._spools:
             spool.look(spooled)
-        return spooled
+
+        def count() -> Spooled:
+            for spool in self._spools:
+                spool.count(spooled)
+            return spooled
+
+        return self.queue.stats(refused, count)
 
     def _summon(self) -> None:
         if not self._workers.start_one():
@@ -224,18 +228,23 @@ class Engine:
         def is_settled() -> bool:
             if any(one is not None and not one.is_over() for one in (mark, self._memory_mark)):
                 return False
-            return self.queue.is_confirmed() and all(spool.is_settled(mark) for spool, mark in marks.items())
+            if not self.queue.is_confirmed() or not all(spool.is_settled(mark) for spool, mark in marks.items()):
+                return False
+            return self.queue.is_confirmed()  # one that was in flight has just been refused, perhaps
 
         if is_own_thread() or is_settled() or monotonic() >= deadline:
             return is_settled()
         for spool in spools:
             spool.hurry()
         self.queue.mark()
-        return self._wait(is_settled, deadline=deadline, patience=patience)
+        return self._wait(is_settled, deadline=deadline, patience=patience, asks_file=True)
 
-    def _wait(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> bool:
+    def _wait(
+        self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER, asks_file: bool = False
+    ) -> bool:
         self._stand_in(is_over, deadline=deadline, patience=patience)
-        return self.queue.waiters.wait_until(is_over, deadline=deadline, patience=patience)
+        wait_until = self.queue.waiters.look_until if asks_file else self.queue.waiters.wait_until
+        return wait_until(is_over, deadline=deadline, patience=patience)
 
     def _stand_in(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> None:
         """Send and report in this thread, until `is_over`, what no thread of ours does."""

@@ -118,9 +118,12 @@ class Queue:
         helps_out = until is not None
         idle_since = self._clock()
         while True:
+            changes = self.waiters.changes
+            if until is not None and until():  # without the lock, as it may ask a file
+                return None
             with self._lock:
                 now = self._clock()
-                if (until is not None and until()) or now >= deadline or self.is_inherited:
+                if now >= deadline or self.is_inherited:
                     return None
                 unit, wait = self._next(now)
                 if unit is None:
@@ -132,7 +135,7 @@ class Queue:
                         return None
                     seconds = min(wait, deadline - now, LINGER)
                     if helps_out:
-                        self.waiters.pause(seconds)
+                        self.waiters.pause(seconds, since=changes)
                     else:
                         self._takers.wait(seconds, now)
                     continue
@@ -302,15 +305,15 @@ class Queue:
             message.outcome = message.outcome or outcome
             self.waiters.tell()
 
-    def stats(self, refused: dict[str, int], look: Callable[[], Spooled] = Spooled) -> Stats:
+    def stats(self, refused: dict[str, int], count: Callable[[], Spooled] = Spooled) -> Stats:
         """Return the numbers of this moment; they add up.
 
         Args:
             refused: Calls that were not accepted, by reason.
-            look: Returns what is in files; called in the moment in which all else is counted.
+            count: Returns what is in files, which it must not ask; called in the moment in which all else is counted.
         """
         with self._lock:
-            return self._ledger.stats(self.inbox.count(), refused, look())
+            return self._ledger.stats(self.inbox.count(), refused, count())
 
     def _nudge(self) -> None:
         with self._lock:

@@ -1,6 +1,7 @@
 """A client's part in a spool: calls write to its file, and whoever holds the lease reads on, for the one queue.
 
-The order of locks is: the spool's, the queue's, the database's. A call takes the last one only.
+The order of locks is: the spool's, the queue's, the database's. A call takes the last one, the first call the first one,
+too, and none of them waits long for it; the queue's is taken by a call that waits. docs/architecture.md says why.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ class Spool:
         return bool(self._aside) or (self._access.has_lease() and self.tally.handed > 0)
 
     def look(self, spooled: Spooled) -> None:
-        """Add this spool's numbers to others."""
+        """Find out how much waits in the file, whoever called it; without the queue's lock, for that may take long."""
         journal = self._access.journal
         try:
             if journal is not None and self._compare(journal):
@@ -157,11 +158,14 @@ class Spool:
             spooled.waiting = waiting if spooled.waiting is None else spooled.waiting + (waiting or 0)
         except SpoolError as error:
             self._access.note(error)
-        self.tally.add_to(spooled)
-        spooled.handed += len(self._aside)
         self._note_well(journal)
         if self._access.problem is not None:
             spooled.problem = str(self._access.problem)
+
+    def count(self, spooled: Spooled) -> None:
+        """Add this spool's own numbers to others; called with the queue's lock held, so that all of them add up."""
+        self.tally.add_to(spooled)
+        spooled.handed += len(self._aside)
 
     def withdraw(self, message: Message, *, unsent: Outcome, doubtful: Outcome) -> bool:
         """End a message that its caller waits for no longer, and that is not in the queue.
@@ -376,7 +380,8 @@ class Spool:
         return True
 
     def _compare(self, journal: Journal) -> bool:
-        return self.tally.compare(journal, self._reader.has_read if self._access.has_lease() else None)
+        is_reading = self._access.has_lease() and not self._is_left  # else what was read may be in the file only, again
+        return self.tally.compare(journal, self._reader.has_read if is_reading else None)
 
     def _look_at_others(self, journal: Journal) -> None:
         """Find out what became of messages of which somebody here has a receipt, and that are not in the queue."""

@@ -47,7 +47,8 @@ class Tally:
         in_file = journal.count_own() if has_read is None else 0  # no call waits for that
         with journal.lock:
             if has_read is None:
-                gone = handed - in_file if ended == sum(self._ended.values()) else 0
+                is_same = ended == sum(self._ended.values()) and handed <= self.handed  # none was read meanwhile
+                gone = handed - in_file if is_same else 0
             else:
                 gone = self.handed if has_read(journal.last_id) else 0
             if gone <= 0:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 import pytest
 from running import run_python
@@ -14,6 +18,8 @@ from waiting import wait_until
 
 from interakt_track import Client, ExpiredError, Stats, UnreachableError
 from interakt_track.sandbox import Fault, FaultPlan, Sandbox
+
+LONG = 20.0  # seconds; what takes so long has failed
 
 
 @pytest.fixture
@@ -28,10 +34,43 @@ def new_client(sandbox: Sandbox, path: Path) -> Iterator[NewClient]:
 
 
 @pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads of the application."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+@pytest.fixture
 def no_file(path: Path) -> Path:
     """A path at which no file can be made."""
     path.parent.write_text("a file where the folder should be")
     return path
+
+
+class HeldUp:
+    """A function that waits until it is let go.
+
+    Attributes:
+        is_asked: Whether it was called.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+        self.is_asked = threading.Event()
+        self._may_go = threading.Event()
+        function = getattr(owner, name)
+
+        def wait(*arguments: object) -> object:
+            self.is_asked.set()
+            assert self._may_go.wait(LONG)
+            return function(*arguments)
+
+        monkeypatch.setattr(owner, name, wait)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._may_go.set()
 
 
 def numbers_of(stats: Stats) -> tuple[int, int, int, int, int]:
@@ -191,3 +230,102 @@ def test_a_call_in_sync_mode_that_waits_for_a_locked_file_is_not_written_to_it_l
     assert isinstance(receipt.error, ExpiredError)
     assert numbers_of(caller.stats()) == (3, 2, 0, 1, 0)
     assert [body["event"] for body in sandbox.events] == ["before", "first", "last"]
+
+
+def test_sending_goes_on_while_the_file_is_counted(
+    new_client: NewClient, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = new_client()
+    assert client.event("u", "before").wait(LONG).status == "delivered"
+    journal = client._engine.spool._access.journal  # type: ignore[union-attr]  # it has a spool
+
+    with HeldUp(monkeypatch, journal, "count_waiting") as counting:
+        stats = pool.submit(client.stats)
+        assert counting.is_asked.wait(LONG)
+        receipt = pool.submit(lambda: client.event("u", "meanwhile").wait(LONG)).result(LONG)
+        assert not stats.done()
+
+    assert receipt.status == "delivered"
+    assert stats.result(LONG).queued == 2
+
+
+def test_sending_goes_on_while_a_flush_asks_the_file(
+    new_client: NewClient, sandbox: Sandbox, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.faults = "latency=200ms"
+    client = new_client(max_workers=1)
+    receipts = [client.event(f"u{number}", "e") for number in range(3)]
+    sandbox.wait_for_requests(1)
+    journal = client._engine.spool._access.journal  # type: ignore[union-attr]  # it has a spool
+    flushing = pool.submit(client.flush, LONG)
+    wait_until(client._queue.waiters.has_any)
+
+    with HeldUp(monkeypatch, journal, "has_own") as looking:
+        assert looking.is_asked.wait(LONG)
+        statuses = [pool.submit(receipt.wait, LONG).result(LONG).status for receipt in receipts]
+        assert not flushing.done()
+
+    assert statuses == ["delivered"] * 3
+    assert flushing.result(LONG)
+
+
+def test_a_call_waits_for_nobody_who_holds_the_queue(
+    new_client: NewClient, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler's call may come while its thread holds the lock of the file, and another waits for that."""
+    monkeypatch.setattr("interakt_track._spool.LOOK", LONG)  # so that the attendant sleeps until a call wakes it
+    client = new_client()
+    assert client.event("u", "before").wait(LONG).status == "delivered"
+    spool = client._engine.spool
+    assert spool is not None
+    wait_until(lambda: spool._attendant.is_asleep)
+
+    with client._queue._lock:
+        receipt = pool.submit(client.event, "u", "meanwhile").result(LONG)
+
+    assert receipt.wait(LONG).status == "delivered"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timer")
+def test_a_storm_of_signals_whose_handler_tracks_while_others_count_and_wait(sandbox: Sandbox, path: Path) -> None:
+    script = """
+import os, signal, threading, time, track
+track.spool = os.environ["SPOOL"]
+track.flush_interval = 0.01
+track.event("u", "first").wait(20)
+handled = 0
+def handle(*_):
+    global handled
+    track.event("handler", "e", {"number": handled})
+    handled += 1
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+is_over = False
+def count_and_wait():
+    while not is_over:
+        track.stats()
+        track.flush(0.01)
+others = [threading.Thread(target=count_and_wait) for _ in range(2)]
+for other in others: other.start()
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.001)
+called = 0
+while handled < 300:
+    if called < 1000:
+        track.event(f"main-{called % 5}", "e", {"number": called})
+        called += 1
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+is_over = True
+for other in others: other.join()
+assert track.flush(40)
+stats = track.stats()
+assert stats.queued == stats.delivered == 1 + handled + called, (stats, handled, called)
+print(1 + handled + called)
+"""
+
+    done = run_python(
+        "-X", "faulthandler", "-W", "error", "-c", script,
+        INTERAKT_HOST=sandbox.url, INTERAKT_WRITE_KEY="test-key", SPOOL=str(path),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(sandbox.events) == int(done.stdout)
