@@ -8,7 +8,7 @@ import click
 
 import interakt_track
 
-COMMANDS = ("demo", "sandbox", "spool")
+COMMANDS = ("demo", "sandbox", "identify", "event", "spool")
 """Each is the name of a module `_<name>` here and of the click command in it, dashes as underscores."""
 
 

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ._spool_options import (
-    counted,
-    failure_options,
-    host_option,
-    id_option,
-    json_option,
-    make_sure,
-    older_option,
-    opened,
-    options,
-    print_json,
-    spool_option,
-    write_key,
-    yes_option,
-)
+from ._command_line import counted, host_option, json_option, make_sure, options, print_json, write_key, yes_option
+from ._spool_options import failure_options, id_option, older_option, opened, spool_option
 
 RETRY_EXAMPLES = """\b
 Examples:

@@ -15,8 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from interakt_track import Client
 
+from ._command_line import counted, host_option, options, write_key
 from ._screen import open_console, printable, say
-from ._spool_options import counted, host_option, opened, options, span, spool_option, waiting_for_others, write_key
+from ._spool_options import opened, span, spool_option, waiting_for_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.text import Text
 
+from ._command_line import CannotDoError, counted, json_option, options, print_json
 from ._screen import open_console, plain_table, printable
 from ._spool_options import (
-    CannotDoError,
-    counted,
     failure_options,
     id_option,
-    json_option,
     older_option,
     opened,
-    options,
     person_options,
-    print_json,
     show_option,
     span,
     spool_option,

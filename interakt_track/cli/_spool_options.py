@@ -1,33 +1,23 @@
-"""What the commands of `spool` share: the file they are about, the key, and which messages are meant."""
+"""What the commands of `spool` share: the file they are about, and which messages are meant."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from interakt_track import InvalidMessageError, SettingsError, SpoolError, SpoolFile
 
+from ._command_line import CannotDoError, options
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from interakt_track import SpoolStatus
 
-Command = TypeVar("Command", bound="Callable[..., Any]")
-
-KEY_VARIABLE = "INTERAKT_WRITE_KEY"
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-
-
-class CannotDoError(click.ClickException):
-    """What was asked cannot be done here: status 2, as of wrong usage, and one sentence."""
-
-    exit_code = 2
 
 
 def seconds(text: str) -> float:
@@ -46,23 +36,7 @@ spool_option = click.option(
     type=click.Path(),
     help="The spool's file, as in the setting `spool`.",
 )
-host_option = click.option(
-    "--host", envvar="INTERAKT_HOST", show_envvar=True, help="The API; Interakt's where none is named."
-)
-json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
-yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
 show_option = click.option("--show", is_flag=True, help="Show personal data, which is masked otherwise.")
-
-
-def options(*several: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Return a decorator that adds several options, which the help lists in this order."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(several):
-            command = option(command)
-        return command
-
-    return add
 
 
 id_option = click.option("--id", "ids", metavar="N", multiple=True, type=int, help="Only this one; may be repeated.")
@@ -94,33 +68,6 @@ def opened(path: str | None) -> Iterator[SpoolFile]:
         raise CannotDoError(f"{error}{hint}") from error
     except (SettingsError, InvalidMessageError) as error:
         raise CannotDoError(str(error)) from error
-
-
-def write_key() -> str:
-    """Return the environment's key, or ask for one; it is never an argument, which every process could read."""
-    key = os.environ.get(KEY_VARIABLE)
-    if key:
-        return key
-    if not sys.stdin.isatty():
-        raise CannotDoError(f"the key is missing; put it into the environment's {KEY_VARIABLE}")
-    asked: str = click.prompt("Write key", hide_input=True, err=True)
-    return asked
-
-
-def make_sure(question: str, *, is_sure: bool) -> None:
-    """Ask before something that cannot be undone, unless `--yes` has answered."""
-    if not is_sure:
-        click.confirm(question, abort=True, err=True)
-
-
-def print_json(value: object) -> None:
-    """Print one line of JSON; in ASCII, so that no pipe's encoding matters."""
-    click.echo(json.dumps(value))
-
-
-def counted(count: int, what: str = "message") -> str:
-    """Return a number and what is counted."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def waiting_for_others(status: SpoolStatus) -> int:

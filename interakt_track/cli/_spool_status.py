@@ -8,8 +8,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from ._command_line import counted, json_option, options, print_json
 from ._screen import open_console, plain_table, printable
-from ._spool_options import counted, json_option, opened, options, print_json, span, spool_option, waiting_for_others
+from ._spool_options import opened, span, spool_option, waiting_for_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

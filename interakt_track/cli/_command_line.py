@@ -1,0 +1,68 @@
+"""What commands share: options, the key, questions, and how what cannot be done is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+KEY_VARIABLE = "INTERAKT_WRITE_KEY"
+
+
+class CannotDoError(click.ClickException):
+    """What was asked cannot be done here: status 2, as of wrong usage, and one sentence."""
+
+    exit_code = 2
+
+
+host_option = click.option(
+    "--host", envvar="INTERAKT_HOST", show_envvar=True, help="The API; Interakt's where none is named."
+)
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
+yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+
+
+def options(*several: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return a decorator that adds several options, which the help lists in this order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(several):
+            command = option(command)
+        return command
+
+    return add
+
+
+def write_key() -> str:
+    """Return the environment's key, or ask for one; it is never an argument, which every process could read."""
+    key = os.environ.get(KEY_VARIABLE)
+    if key:
+        return key
+    if not sys.stdin.isatty():
+        raise CannotDoError(f"the key is missing; put it into the environment's {KEY_VARIABLE}")
+    asked: str = click.prompt("Write key", hide_input=True, err=True)
+    return asked
+
+
+def make_sure(question: str, *, is_sure: bool) -> None:
+    """Ask before something that cannot be undone, unless `--yes` has answered."""
+    if not is_sure:
+        click.confirm(question, abort=True, err=True)
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON; in ASCII, so that no pipe's encoding matters."""
+    click.echo(json.dumps(value))
+
+
+def counted(count: int, what: str = "message") -> str:
+    """Return a number and what is counted."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
