@@ -272,7 +272,7 @@ class Engine:
         unsent = Outcome("dropped", ExpiredError("the time of this call was up before the message could be sent"))
         late = UnreachableError("the time of this call was up before the API answered", is_ambiguous=True)
         doubtful = Outcome("dropped", late)
-        if not any(spool.withdraw(message, unsent=unsent, doubtful=doubtful) for spool in self._spools):
+        if not any(spool.keeper.withdraw(message, unsent=unsent, doubtful=doubtful) for spool in self._spools):
             self._end_in_queue(message, unsent=unsent, doubtful=doubtful)
         if message.outcome is None:
             message.told_by = LOG  # it goes on in a file that cannot be changed for now

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._access import Access
+    from ._aside import Aside
     from ._errors import DeliveryError
     from ._journal import Journal
     from ._messages import Message
@@ -42,34 +43,44 @@ class Keeper:
     Args:
         access: To the file.
         reader: What has taken them into memory.
+        aside: Those that wait for the file in memory.
         tally: Of the client's messages that are in the file only.
         queue: The client's.
         lock: The spool's.
     """
 
-    def __init__(self, access: Access, reader: Reader, tally: Tally, queue: Queue, lock: threading.RLock) -> None:
+    def __init__(
+        self, access: Access, reader: Reader, aside: Aside, tally: Tally, queue: Queue, lock: threading.RLock
+    ) -> None:
         self._access = access
         self._reader = reader
+        self._aside = aside
         self._tally = tally
         self._queue = queue
         self._lock = lock
 
-    def withdraw(self, message: Message, record: Record, *, unsent: Outcome, doubtful: Outcome) -> None:
-        """End a message called here that is in the file only; as `Spool.withdraw`, with its lock held."""
-        journal = self._access.journal
-        if journal is None or record.file != journal.salt or self._reader.is_taken(record.id):
-            return
-        try:
-            with journal.lock:
-                ended = unsent if journal.withdraw(record.id) else doubtful if journal.take_out(record.id) else None
-                if ended is not None:
-                    self._tally.end(ended.status)
-                else:  # counted with all that others have ended
-                    ended = fate(journal.fates([record.id])[record.id])
-        except SpoolError as error:
-            self._access.note(error)
-        else:
-            self._queue.end_elsewhere(message, ended)
+    def withdraw(self, message: Message, *, unsent: Outcome, doubtful: Outcome) -> bool:
+        """End a message that its caller waits for no longer, and that is not in the queue.
+
+        Args:
+            message: Called here.
+            unsent: How it ends where no request was started for it.
+            doubtful: How it ends where another process may have sent it.
+
+        Returns:
+            False when it is in the queue. Where the file cannot be changed, it goes on there without an outcome.
+        """
+        with self._lock:
+            if self._aside.remove(message):
+                self._tally.add(unsent.status)
+                self._queue.end_elsewhere(message, unsent)
+                self._queue.tell_room()
+                return True
+            record = message.record
+            if record is None or record.spool.keeper is not self or record.is_here:
+                return False
+            self._withdraw(message, record, unsent=unsent, doubtful=doubtful)
+            return True
 
     def forget(self, message: Message) -> None:
         """Remove a message that was not delivered in time, and the file does not know it."""
@@ -137,6 +148,23 @@ class Keeper:
         for message in messages:
             if message.record is not None:
                 message.record.strikes = strikes
+
+    def _withdraw(self, message: Message, record: Record, *, unsent: Outcome, doubtful: Outcome) -> None:
+        """End a message that is in the file only."""
+        journal = self._access.journal
+        if journal is None or record.file != journal.salt or self._reader.is_taken(record.id):
+            return
+        try:
+            with journal.lock:
+                ended = unsent if journal.withdraw(record.id) else doubtful if journal.take_out(record.id) else None
+                if ended is not None:
+                    self._tally.end(ended.status)
+                else:  # counted with all that others have ended
+                    ended = fate(journal.fates([record.id])[record.id])
+        except SpoolError as error:
+            self._access.note(error)
+        else:
+            self._queue.end_elsewhere(message, ended)
 
     def _journal_of(self, messages: Sequence[Message]) -> Journal | None:
         """Return the journal of the file that messages are in; None when that file is not there any more.

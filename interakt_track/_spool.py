@@ -1,24 +1,24 @@
 """A client's part in a spool: calls write to its file, and whoever holds the lease reads on, for the one queue.
 
-The order of locks is: the spool's, the queue's, the database's. A call takes the last one, the first call the first one,
-too, and none of them waits long for it; the queue's is taken by a call that waits. docs/architecture.md says why.
+The order of locks is: the spool's, the queue's, the database's. A call takes the last one, and the first call the first
+one, too; neither waits long for it. Only a call that waits takes the queue's. docs/architecture.md says why.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import nullcontext, suppress
-from time import monotonic
 
 from ._access import Access
 from ._aside import Aside
 from ._attendant import MAX_GATHERING, Attendant
 from ._errors import SpoolError
 from ._housekeeping import Housekeeping
-from ._journal import LOCK_TIMEOUT, PAGE
+from ._journal import LOCK_TIMEOUT
 from ._keeper import Keeper
+from ._others import Others
 from ._reader import Reader
-from ._tally import Tally, fate
+from ._tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from ._logs import Quiet
     from ._messages import Message
     from ._queue import Queue
-    from ._receipt import Outcome
     from ._settings import Settings
 
 LOOK = 1.0  # seconds between two looks whether the lease is free, and what others did: well within ten
-LOOK_AFTER_OTHERS = 5.0  # seconds between two looks, while this process sends, at what others have done
 LOOK_SOON = 0.1  # seconds, while somebody waits for what others do
 
 
@@ -72,12 +70,12 @@ class Spool:
         self._house = Housekeeping(self.path, quiet)
         self._aside = Aside()
         self._reader = Reader(self, queue, quiet)
-        self.keeper = Keeper(self._access, self._reader, self.tally, queue, self._lock)
+        self._others = Others(self._access, self._reader, self.tally, queue)
+        self.keeper = Keeper(self._access, self._reader, self._aside, self.tally, queue, self._lock)
         self._attendant = Attendant(self.step, self._has_news, self._has_work, queue, quiet)
         self._salt: str | None = None
         self._is_shut = False  # whether a message was kept in memory, and the file was not seen to take anything since
         self._is_left = False
-        self._next_look = 0.0
         self.follow(settings)
 
     def follow(self, settings: Settings) -> None:
@@ -152,8 +150,8 @@ class Spool:
         """Find out how much waits in the file, whoever called it; without the queue's lock, for that may take long."""
         journal = self._access.journal
         try:
-            if journal is not None and self._compare(journal):
-                self._queue.tell_waiters()
+            if journal is not None:
+                self._others.compare(journal, is_left=self._is_left)
             waiting = journal.count_waiting() if journal is not None else self._access.peek()
             spooled.waiting = waiting if spooled.waiting is None else spooled.waiting + (waiting or 0)
         except SpoolError as error:
@@ -166,29 +164,6 @@ class Spool:
         """Add this spool's own numbers to others; called with the queue's lock held, so that all of them add up."""
         self.tally.add_to(spooled)
         spooled.handed += len(self._aside)
-
-    def withdraw(self, message: Message, *, unsent: Outcome, doubtful: Outcome) -> bool:
-        """End a message that its caller waits for no longer, and that is not in the queue.
-
-        Args:
-            message: Called here.
-            unsent: How it ends where no request was started for it.
-            doubtful: How it ends where another process may have sent it.
-
-        Returns:
-            False when it is in the queue. Where the file cannot be changed, it goes on there without an outcome.
-        """
-        with self._lock:
-            if self._aside.remove(message):
-                self.tally.add(unsent.status)
-                self._queue.end_elsewhere(message, unsent)
-                self._queue.tell_room()
-                return True
-            record = message.record
-            if record is None or record.spool is not self or record.is_here:
-                return False
-            self.keeper.withdraw(message, record, unsent=unsent, doubtful=doubtful)
-            return True
 
     # Called by whoever leaves.
 
@@ -275,9 +250,11 @@ class Spool:
             return LOOK
 
     def _has_news(self) -> bool:
-        return self._access.has_lease() and self._reader.has_news(self._last_id())
+        return not self._is_left and self._access.has_lease() and self._reader.has_news(self._last_id())
 
     def _has_work(self) -> bool:
+        if self._is_left:
+            return False
         if self._access.has_lease() and self._reader.wants_more():
             return True
         return bool(self._aside) and self._may_send_aside() and self._queue.count_room() > self._queue.max_size // 2
@@ -321,12 +298,12 @@ class Spool:
             if is_hurried:
                 self._queue.mark()
             self._send_aside()
-            self._look_after_others(journal)
+            self._others.look_now_and_then(journal)
             self._house.keep(journal, self._reader.numbers(), retention=self._access.settings.spool_retention)
         else:
-            self._look_at_others(journal)
-            if self._queue.waiters.has_any() and self._compare(journal):
-                self._queue.tell_waiters()
+            self._others.look(journal)
+            if self._queue.waiters.has_any():
+                self._others.compare(journal, is_left=False)
         self._note_well(journal)
         if self._access.has_lease():
             return min(LOOK, self._reader.rest())
@@ -376,30 +353,8 @@ class Spool:
             return False
         self._reader.begin()
         self._house.begin()
-        self._next_look = 0.0
+        self._others.begin()
         return True
-
-    def _compare(self, journal: Journal) -> bool:
-        is_reading = self._access.has_lease() and not self._is_left  # else what was read may be in the file only, again
-        return self.tally.compare(journal, self._reader.has_read if is_reading else None)
-
-    def _look_at_others(self, journal: Journal) -> None:
-        """Find out what became of messages of which somebody here has a receipt, and that are not in the queue."""
-        unsettled = journal.called.unsettled()
-        in_flight = self._queue.messages_in_flight()  # one of these has left the file already, perhaps
-        ids = [i for i, message in unsettled if not self._reader.is_taken(i) and message not in in_flight]
-        for first in range(0, len(ids), PAGE):
-            for row_id, failure in journal.fates(ids[first : first + PAGE]).items():
-                message = journal.called.get(row_id)
-                if message is not None:
-                    self._queue.end_elsewhere(message, fate(failure))
-
-    def _look_after_others(self, journal: Journal) -> None:
-        """Find out now and then, while this process sends, what another one did to messages before, or a person."""
-        now = monotonic()
-        if now >= self._next_look:
-            self._next_look = now + LOOK_AFTER_OTHERS
-            self._look_at_others(journal)
 
     def _write_aside(self, journal: Journal) -> None:
         if self._aside.is_sending() and not self._access.has_lease():
