@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from time import monotonic, sleep
 
-from interakt_track._waiters import Waiters
+from interakt_track._waiters import Bell, Waiters
 
 LONG = 20.0  # seconds, real ones: a test that takes so long has failed
 
@@ -75,3 +75,57 @@ def test_who_has_waited_is_forgotten() -> None:
     assert not waiters.wait_until(lambda: False, deadline=monotonic() + 0.01)
 
     assert waiters._waiting == []
+
+
+def test_one_who_looks_at_a_file_does_so_without_the_lock_and_after_each_change() -> None:
+    lock = threading.RLock()
+    waiters = Waiters(lock, monotonic)
+    left = [3]
+    looks: SimpleQueue[bool] = SimpleQueue()
+
+    def is_over() -> bool:
+        with ThreadPoolExecutor(1) as other:
+            is_free = other.submit(lock.acquire, timeout=LONG).result(LONG)
+            other.submit(lock.release).result(LONG)
+        looks.put(is_free)
+        return left[0] == 0
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(waiters.look_until, is_over, deadline=monotonic() + LONG)
+        while left[0]:
+            assert looks.get(timeout=LONG)
+            with lock:
+                left[0] -= 1
+                waiters.tell()
+        assert waiting.result(LONG)
+
+    assert not waiters.has_any()
+    assert not waiters.look_until(lambda: False, deadline=monotonic() + 0.01)
+
+
+def test_a_change_during_a_look_at_a_file_is_not_missed() -> None:
+    lock = threading.RLock()
+    waiters = Waiters(lock, monotonic)
+    answers = iter([False, True])
+
+    def is_over() -> bool:
+        answer = next(answers)
+        with lock:
+            waiters.tell()
+        return answer
+
+    assert waiters.look_until(is_over, deadline=monotonic() + LONG)
+
+
+def test_a_bell_that_rang_before_ends_the_next_wait_and_no_other() -> None:
+    bell = Bell()
+    bell.notify()
+    bell.notify()
+
+    bell.wait(LONG)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(bell.wait, LONG)
+        sleep(0.01)
+        assert not waiting.done()
+        bell.notify()
+        waiting.result(LONG)
