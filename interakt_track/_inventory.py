@@ -132,11 +132,13 @@ class Inventory:
         movable = [number for number, account in others.items() if may_change_host or account.host == settings.host]
         if len(movable) > 1:
             shown = _listed(others[number] for number in movable)
-            raise SettingsError(f"{path} holds messages of several accounts; say which one is meant: {shown}")
+            raise SettingsError(
+                f"{path} holds messages of several accounts; from_fingerprint (--from) says which: {shown}"
+            )
         if others and not movable:
             raise SettingsError(
-                f"{path} holds messages that were called for another host, and {settings.host} gets them only if that "
-                f"is allowed: {_listed(others.values())}"
+                f"{path} holds messages that were called for another host, and {settings.host} gets them only with "
+                f"may_change_host (--change-host): {_listed(others.values())}"
             )
         if start and not others:
             raise SettingsError(f"{path} holds no messages of an account {start}…; its status shows the accounts")

@@ -372,7 +372,10 @@ def test_a_sandboxs_messages_are_not_adopted_for_the_real_api(path: Path) -> Non
     allowed = spool("adopt", "--yes", "--change-host", "--json", INTERAKT_WRITE_KEY="real-key")
 
     assert refused.exit_code == 2
-    assert "called for another host, and https://api.interakt.ai gets them only if that is allowed" in refused.stderr
+    assert (
+        "called for another host, and https://api.interakt.ai gets them only with may_change_host (--change-host)"
+        in refused.stderr
+    )
     assert lines(allowed) == [{"waiting": 1, "failed": 0, "is_held": False}]
 
 

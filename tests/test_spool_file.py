@@ -575,7 +575,8 @@ def test_of_several_accounts_one_has_to_be_named(path: Path) -> None:
     with SpoolFile(path) as spool:
         first = spool.status(write_key="old-1", host=NOBODY).own
         assert first is not None
-        with pytest.raises(SettingsError, match=f"several accounts; say which one is meant: .*{first.fingerprint} "):
+        words = rf"several accounts; from_fingerprint \(--from\) says which: .*{first.fingerprint} "
+        with pytest.raises(SettingsError, match=words):
             spool.adopt(KEY, NOBODY)
         with pytest.raises(SettingsError, match="no messages of an account 000"):
             spool.adopt(KEY, NOBODY, from_fingerprint="000000000000")
