@@ -38,7 +38,7 @@ SKIP = 10_000_000  # ids
 MAX_ID = 2**53  # no spool gets there: what is beyond is damage
 PAGE = 500  # rows written at a time
 MAX_SEARCH = 5.0  # seconds in which the end of what cannot be read is looked for id by id; then in strides
-MAX_GAP = 20_000  # ids that are looked at so, one after the other
+MAX_GAP = 2_000  # ids that are looked at so, one after the other
 STRIDE = 64  # a stride is this part of the ids passed by
 MAX_CHECKPOINT = 1.0  # seconds that a reader of the old file may take
 
@@ -166,6 +166,11 @@ def _open_damaged(path: str) -> Database | None:
         if error.reason == "locked":
             old.close()
             raise
+    try:
+        old.fetch("SELECT name FROM sqlite_master LIMIT 1")
+    except SpoolError:
+        old.close()
+        return None
     return old
 
 
@@ -313,8 +318,11 @@ class _Damaged:
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Give the rows that can be read, in the order in which they are found; some perhaps twice."""
-        start: int | None = max(1, self._end("ASC") or 0)
-        newest = min(self._end("DESC") or MAX_ID, MAX_ID)
+        oldest, newest = self._end("ASC"), self._end("DESC")
+        if oldest is None and newest is None and not any(map(self._can_read, _strides())):
+            return  # not worth the search
+        start: int | None = max(1, oldest or 0)
+        newest = min(newest or MAX_ID, MAX_ID)
         while start is not None and start <= newest:
             last = greatest = 0
             try:
@@ -360,3 +368,10 @@ class _Damaged:
         with suppress(SpoolError):
             row_id = self._old.value(f"SELECT rowid FROM {self._table} ORDER BY rowid {order} LIMIT 1")
         return row_id
+
+
+def _strides() -> Iterator[int]:
+    row_id = 1
+    while row_id < MAX_ID:
+        yield row_id
+        row_id += 1 + row_id // STRIDE
