@@ -251,10 +251,10 @@ class Journal:
         self._first_own = max(self._first_own, found[0][0] if found else until + 1)
         return bool(found)
 
-    def count_own(self) -> int:
-        """Return how many messages called here wait in the file."""
-        statement = "SELECT count(*) FROM waiting WHERE id >= ? AND origin = ?"
-        count: int = self.database.look(statement, (self._first_own, self.origin))[0][0]
+    def count_own(self, *, but: Sequence[int] = ()) -> int:
+        """Return how many messages called here wait in the file, but for those of some accounts."""
+        statement = f"SELECT count(*) FROM waiting WHERE id >= ? AND origin = ? AND account NOT IN ({_marks(but)})"
+        count: int = self.database.look(statement, (self._first_own, self.origin, *but))[0][0]
         return count
 
     def ended_elsewhere(self) -> list[Failure]:

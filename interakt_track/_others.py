@@ -47,7 +47,11 @@ class Others:
             is_left: Whether what was read is in the file only, again.
         """
         is_reading = self._access.has_lease() and not is_left
-        if self._tally.compare(journal, self._reader.has_read if is_reading else None):
+        if is_reading:
+            has_gone = self._tally.compare(journal, self._reader.has_read, self._reader.numbers())
+        else:
+            has_gone = self._tally.compare(journal, lambda _: True, ())
+        if has_gone:
             self._queue.tell_waiters()
 
     def look(self, journal: Journal) -> None:

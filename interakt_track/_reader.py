@@ -134,6 +134,7 @@ class Reader:
             return
         self._adopted = adopted
         self._has_moved = False
+        self._has_unread = True  # before anything is there again: nobody is to take it for delivered
         for number, (account, backlog) in self._backlogs.items():
             if journal.has_moved(number, list(backlog.taken)):
                 self._has_moved = True

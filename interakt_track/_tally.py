@@ -35,22 +35,20 @@ class Tally:
         """Count a message as ended that was in memory, and in no file."""
         self._ended[status] += 1
 
-    def compare(self, journal: Journal, has_read: Callable[[int], bool] | None) -> bool:
+    def compare(self, journal: Journal, has_read: Callable[[int], bool], known: Sequence[int]) -> bool:
         """Count as ended what is neither in memory here nor in the file any more; tell whether there was any.
 
         Args:
             journal: The file's.
-            has_read: Tells whether every row up to an id was read here; None where another process reads.
+            has_read: Tells whether every row up to an id was read here, of the accounts that are.
+            known: Those accounts, as the file numbers them; none where another process reads.
         """
         with journal.lock:
             handed, ended = self.handed, sum(self._ended.values())
-        in_file = journal.count_own() if has_read is None else 0  # no call waits for that
+        in_file = journal.count_own(but=known)  # no call waits for that
         with journal.lock:
-            if has_read is None:
-                is_same = ended == sum(self._ended.values()) and handed <= self.handed  # none was read meanwhile
-                gone = handed - in_file if is_same else 0
-            else:
-                gone = self.handed if has_read(journal.last_id) else 0
+            is_same = ended == sum(self._ended.values()) and handed <= self.handed  # none was read meanwhile
+            gone = handed - in_file if is_same and has_read(journal.last_id) else 0
             if gone <= 0:
                 return False
             failures = journal.ended_elsewhere()[:gone]
