@@ -339,6 +339,12 @@ class _Damaged:
 
     def _after_gap(self, start: int, newest: int) -> int | None:
         """Return the first id after one that cannot be read where something can; None where there is no such."""
+        with suppress(SpoolError):
+            found = self._id_from(start)
+            if found is None:
+                return None
+            if found >= start:  # only the rest of its row cannot be read
+                return found + 1
         began = time.monotonic()
         failed, next_one = start, start + 1
         while not self._can_read(next_one):
@@ -357,10 +363,16 @@ class _Damaged:
 
     def _can_read(self, row_id: int) -> bool:
         try:
-            self._old.fetch(f"SELECT rowid FROM {self._table} WHERE rowid >= ? ORDER BY rowid LIMIT 1", (row_id,))
+            found = self._id_from(row_id)
         except SpoolError:
             return False
-        return True
+        return found is None or found >= row_id
+
+    def _id_from(self, row_id: int) -> int | None:
+        """Return the next id from one on; None where there is none."""
+        statement = f"SELECT rowid FROM {self._table} WHERE rowid >= ? ORDER BY rowid LIMIT 1"
+        found: int | None = self._old.value(statement, (row_id,))
+        return found
 
     def _end(self, order: str) -> int | None:
         """Return the first id from one end; None where that cannot be read, or there is none."""

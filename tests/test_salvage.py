@@ -188,6 +188,31 @@ def test_a_row_whose_id_is_damaged_hides_no_other_and_the_search_ends(path: Path
     assert is_whole(path)
 
 
+def test_a_last_row_of_which_only_the_id_can_be_read_ends_the_search(path: Path) -> None:
+    leave_file(path, range(1, 1001))
+    database = Database(str(path))
+    database.execute(ROW.replace("'{\"a\": 1}'", f"'{'x' * 5000}'"), (2**50, "the last"))  # it goes on on other pages
+    database.close()
+    content = path.read_bytes()
+    first = next(n for n in range(0, len(content), PAGE_SIZE) if content[n + 4 :].startswith(b"x" * 1000))
+    path.write_bytes(content[:first] + b"\xff" * 4 + content[first + 4 :])  # where it goes on from there
+
+    replace(path)
+
+    assert ids_in(path) == list(range(1, 1001))
+
+
+def test_an_empty_table_of_which_a_column_is_not_known_any_more_ends_the_search(path: Path) -> None:
+    leave_file(path, range(1, 11))
+    content = path.read_bytes()
+    assert content.count(b"sender INTEGER") == 1
+    path.write_bytes(content.replace(b"sender INTEGER", b"sendes INTEGER"))
+
+    replace(path)
+
+    assert ids_in(path) == list(range(1, 11))
+
+
 def test_the_ration_that_is_used_and_what_was_removed_come_along(path: Path) -> None:
     database = Database(str(path))
     fill(database, range(1, 4))
