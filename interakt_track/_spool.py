@@ -376,7 +376,9 @@ class Spool:
 
     def _may_send_aside(self) -> bool:
         journal = self._access.journal
-        return journal is None or (self._access.has_lease() and self._reader.has_read(journal.last_id))
+        if journal is None:  # what is in a damaged file is about to be read, and comes first
+            return not (self._access.is_damaged and self.tally.handed)
+        return self._access.has_lease() and self._reader.has_read(journal.last_id)
 
     def _last_id(self) -> int:
         journal = self._access.journal

@@ -656,7 +656,7 @@ def test_a_damaged_file_that_cannot_be_replaced_yet_is_replaced_later(
             raise OSError(28, "No space left on device")
         move(source, target)
 
-    client = new_client(spool=path)
+    client = new_client(spool=path, max_retries=1000)
     with nobody_there(sandbox):
         call(client, range(20))
         monkeypatch.setattr(os, "replace", refuse)
