@@ -333,9 +333,19 @@ class _Damaged:
             except SpoolError:
                 # An id that is damaged itself leads neither back, nor past what can be read.
                 read = next((row_id for row_id in (last, greatest) if start <= row_id <= newest), None)
+                if read is None and (single := self._single(start)):
+                    read, *row = single
+                    yield tuple(row)
                 start = read + 1 if read is not None else self._after_gap(start, newest)
             else:
                 return
+
+    def _single(self, row_id: int) -> tuple[Any, ...] | None:
+        """Return the row of an id: with others, sqlite3 gives none before it has the next one, too."""
+        with suppress(SpoolError):
+            for row in self._old.rows(f"{self._select} LIMIT 1", (row_id,)):
+                return tuple(row) if row[0] == row_id else None
+        return None
 
     def _after_gap(self, start: int, newest: int) -> int | None:
         """Return the first id after one that cannot be read where something can; None where there is no such."""

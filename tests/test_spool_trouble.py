@@ -511,6 +511,7 @@ def is_empty_or_told(client: Client, caplog: pytest.LogCaptureFixture) -> bool:
     return client.stats().spool_waiting == 0 or any("adopt" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.timeout(300)  # sixty rounds of a second each, where they are asked for
 @pytest.mark.parametrize("damage", [truncate, flip_bits, wipe_a_part, wipe_the_head])
 def test_a_damaged_file_loses_nothing_that_is_called_from_then_on(
     new_client: NewClient,
