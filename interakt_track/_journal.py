@@ -288,7 +288,9 @@ class Journal:
 
     def find_strangers(self, known: Sequence[int]) -> tuple[bool, bool]:
         """Tell whether rows wait of accounts other than these, and of no account at all, as none is ever written."""
-        statement = f"SELECT max(account NOT IN ({_marks(known)})), max(account IS NULL) FROM waiting"
+        # SQLite would not look for a NULL: there can be none, says the schema.
+        is_none = "typeof(account) != 'integer'"
+        statement = f"SELECT max(account NOT IN ({_marks(known)})), max({is_none}) FROM waiting"
         has_strangers, has_nobodys = self.database.look(statement, known)[0]
         return bool(has_strangers), bool(has_nobodys)
 

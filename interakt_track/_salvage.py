@@ -255,6 +255,7 @@ def _fill(new: Database, old: Database | None, salt: str | None, known_id: int) 
     if old is not None:
         for table in TABLES:
             _copy(old, new, table)
+        _unite_accounts(old, new)
         with suppress(SpoolError):
             found = old.value("SELECT id FROM floor")
             floor = found if isinstance(found, int) and 0 < found < MAX_ID else 0
@@ -272,6 +273,15 @@ def _fill(new: Database, old: Database | None, salt: str | None, known_id: int) 
     new.trouble = None  # the damaged rows' own, which are not in it
     count: int = new.value("SELECT count(*) FROM waiting")
     return count
+
+
+def _unite_accounts(old: Database, new: Database) -> None:
+    """Give what belongs to an account with two numbers, as a damaged index brings it about, the one that was copied."""
+    accounts = dict(new.fetch("SELECT fingerprint, number FROM account"))
+    for number, hashed in _Damaged(old, "account", ["number", "fingerprint"]).rows():
+        if accounts.get(hashed, number) != number:
+            for table in ("start", "waiting", "failed"):
+                new.execute(f"UPDATE {table} SET account = ? WHERE account = ?", (accounts[hashed], number))
 
 
 def _copy(old: Database, new: Database, table: str) -> None:

@@ -213,6 +213,29 @@ def test_an_empty_table_of_which_a_column_is_not_known_any_more_ends_the_search(
     assert ids_in(path) == list(range(1, 11))
 
 
+def test_an_account_with_two_numbers_has_one_again(path: Path) -> None:
+    leave_file(path, range(1, 11))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO account VALUES (1, 'abc', 'http://localhost')")
+        connection.commit()
+    index = value_in(path, "SELECT (rootpage - 1) FROM sqlite_master WHERE name = 'sqlite_autoindex_account_1'")
+    assert isinstance(index, int)
+    with path.open("r+b") as file:
+        file.seek(index * PAGE_SIZE)
+        file.write(b"\x0a\0\0\0\0\x04\0\0")  # an index without entries
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO account VALUES (2, 'abc', 'http://localhost')")
+        connection.execute("UPDATE waiting SET account = 2 WHERE id > 5")
+        connection.commit()
+
+    replace(path)
+
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT number, fingerprint FROM account").fetchall() == [(1, "abc")]
+        assert connection.execute("SELECT DISTINCT account FROM waiting").fetchall() == [(1,)]
+    assert ids_in(path) == list(range(1, 11))
+
+
 def test_the_ration_that_is_used_and_what_was_removed_come_along(path: Path) -> None:
     database = Database(str(path))
     fill(database, range(1, 4))

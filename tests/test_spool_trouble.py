@@ -615,6 +615,31 @@ def test_damage_that_shows_in_what_is_read_at_opening(
         assert out_of_order(sandbox.requests, lambda earlier, later: True) == []
 
 
+def test_a_row_without_an_account_is_damage(
+    new_client: NewClient, sandbox: Sandbox, folder: Path, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither SQLite minds it, nor is it ever read."""
+    leave_messages(new_client, sandbox, path, range(10))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'account INTEGER NOT NULL', "
+            "'account INTEGER') WHERE name = 'waiting'; PRAGMA writable_schema = RESET;"
+        )
+        connection.execute("UPDATE waiting SET account = NULL WHERE id = 5")
+        connection.commit()
+        connection.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'account INTEGER', "
+            "'account INTEGER NOT NULL') WHERE name = 'waiting'; PRAGMA writable_schema = RESET;"
+        )
+
+    client = new_client(spool=path)
+    call(client, range(10, 20))
+
+    wait_until(lambda: bool(list(folder.glob("*.damaged-*Z"))))
+    wait_until(lambda: client.stats().spool_waiting == 0)
+    assert len(times(sandbox)) == 19
+
+
 def test_no_call_waits_for_a_damaged_file_to_be_replaced(
     new_client: NewClient, sandbox: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
