@@ -123,7 +123,7 @@ def test_whatever_a_call_promised_arrives_in_order(
     assert len(again) <= len(lives.spans) * MAX_WORKERS + unanswered, seed
     assert unanswered or max(by_life.values(), default=0) <= MAX_WORKERS, seed
     assert by_life[len(lives.spans)] <= unanswered  # the last life was not killed
-    assert len(promised) > 20 * len(lives.spans)
+    assert len(promised) > 5 * len(lives.spans)  # a life may be cut off before its first call
     assert len(requests) > 5 * len(lives.spans)
     check_emptied(lives.spool)
     check_secrets(tmp_path)
