@@ -511,7 +511,7 @@ def is_empty_or_told(client: Client, caplog: pytest.LogCaptureFixture) -> bool:
     return client.stats().spool_waiting == 0 or any("adopt" in record.getMessage() for record in caplog.records)
 
 
-@pytest.mark.timeout(300)  # sixty rounds of a second each, where they are asked for
+@pytest.mark.timeout(300)  # a second for each round, where many are asked for
 @pytest.mark.parametrize("damage", [truncate, flip_bits, wipe_a_part, wipe_the_head])
 def test_a_damaged_file_loses_nothing_that_is_called_from_then_on(
     new_client: NewClient,
@@ -526,7 +526,7 @@ def test_a_damaged_file_loses_nothing_that_is_called_from_then_on(
     saved = replaced = lost = 0
     leave_messages(new_client, sandbox, path, range(400))
     whole = path.read_bytes()
-    rounds = 60 if is_soak else 3
+    rounds = 40 if is_soak else 3  # more would take so long that all threads are shown, which can crash Python
     for seed in range(rounds):
         damage(path, random.Random(seed))
 
