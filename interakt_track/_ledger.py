@@ -41,6 +41,19 @@ class Mark:
         return self.epoch is not None and self.epoch.is_over
 
 
+class Place:
+    """A place in the order of a client's calls into a file.
+
+    Attributes:
+        until: The last row that is before it; None as long as some of what is before it is in no row.
+    """
+
+    __slots__ = ("until",)
+
+    def __init__(self, until: int | None) -> None:
+        self.until = until
+
+
 class Spooled:
     """What a client's spools add to its numbers.
 

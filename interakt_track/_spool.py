@@ -12,12 +12,15 @@ from contextlib import nullcontext, suppress
 from ._access import Access
 from ._aside import Aside
 from ._attendant import MAX_GATHERING, Attendant
-from ._errors import SpoolError
+from ._called import Called
+from ._errors import DeliveryError, SpoolError
 from ._housekeeping import Housekeeping
 from ._journal import LOCK_TIMEOUT
 from ._keeper import Keeper
+from ._ledger import Place
 from ._others import Others
 from ._reader import Reader
+from ._receipt import Outcome
 from ._tally import Tally
 
 TYPE_CHECKING = False
@@ -31,19 +34,6 @@ if TYPE_CHECKING:
 
 LOOK = 1.0  # seconds between two looks whether the lease is free, and what others did: well within ten
 LOOK_SOON = 0.1  # seconds, while somebody waits for what others do
-
-
-class Place:
-    """A place in the order of a client's calls.
-
-    Attributes:
-        until: The last row that is before it; None as long as some of what is before it is in no row.
-    """
-
-    __slots__ = ("until",)
-
-    def __init__(self, until: int | None) -> None:
-        self.until = until
 
 
 class Spool:
@@ -74,6 +64,7 @@ class Spool:
         self.keeper = Keeper(self._access, self._reader, self._aside, self.tally, queue, self._lock)
         self._attendant = Attendant(self.step, self._has_news, self._has_work, queue, quiet)
         self._salt: str | None = None
+        self._called = Called()
         self._is_shut = False  # whether a message was kept in memory, and the file was not seen to take anything since
         self._is_left = False
         self.follow(settings)
@@ -342,11 +333,17 @@ class Spool:
         if journal.salt == self._salt:
             return
         self._salt = journal.salt
-        self._aside.watch([m for m in self._reader.taken() if m.record is not None and m.record.is_own])
+        read = set(self._reader.taken())
+        called, self._called = self._called, journal.called
+        self._aside.watch([m for m in read if m.record is not None and m.record.is_own])
         self._reader.begin()
         if self.tally.handed:
-            self._quiet.warn("spool-lost", f"the spool {self.path} was taken away, with messages that waited in it")
+            lost = f"the spool {self.path} was taken away, with messages that waited in it"
+            self._quiet.warn("spool-lost", lost)
             self.tally.end("dropped", self.tally.handed)
+            for _, message in called.unsettled():
+                if message not in read:
+                    self._queue.end_elsewhere(message, Outcome("dropped", DeliveryError(lost)))
 
     def _take_lease(self) -> bool:
         if not self._access.lease():

@@ -809,12 +809,13 @@ def test_a_file_that_is_deleted_while_calls_are_made_loses_only_what_was_in_it_a
 ) -> None:
     client = new_client(spool=path)
     is_over = threading.Event()
+    receipts: list[Receipt] = []
     calls = 0
 
     def visit() -> None:
         nonlocal calls
         while not is_over.wait(0.001):
-            call(client, range(calls, calls + 1))
+            receipts.extend(call(client, range(calls, calls + 1)))
             calls += 1
 
     with ThreadPoolExecutor(1) as visitors:
@@ -830,6 +831,7 @@ def test_a_file_that_is_deleted_while_calls_are_made_loses_only_what_was_in_it_a
     assert client.flush(30)
     stats = client.stats()
     assert stats.queued == calls == stats.delivered + stats.dropped
+    assert Counter(receipt.status for receipt in receipts) == +Counter(delivered=stats.delivered, dropped=stats.dropped)
     assert stats.delivered == len(times(sandbox))
     assert set(times(sandbox).values()) == {1}
 
