@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from interakt_track import SpoolError, _place, _salvage
+from interakt_track import SpoolError, _place, _remains, _salvage
 from interakt_track._database import PAGE_SIZE, Database
 
 ROW = (
@@ -90,7 +90,7 @@ def test_the_path_leads_to_the_old_file_until_the_new_one_has_it_all(path: Path)
 
     aside = replace(path, look)
 
-    assert seen == [(inode, salt), (100, 100 + _salvage.SKIP)]
+    assert seen == [(inode, salt), (100, 100 + _remains.SKIP)]
     assert aside.stat().st_ino == inode != path.stat().st_ino
     assert path.stat().st_mode & 0o777 == 0o600
     assert ids_in(path) == list(range(1, 101))
@@ -103,7 +103,7 @@ def test_ids_are_not_used_again_where_nothing_of_the_file_can_be_read(path: Path
 
     _salvage.replace_damaged(str(path), "its salt", known_id=77, sync="normal", complete=lambda _: None)
 
-    assert value_in(path, "SELECT id FROM floor") == 77 + _salvage.SKIP
+    assert value_in(path, "SELECT id FROM floor") == 77 + _remains.SKIP
     assert value_in(path, "SELECT value FROM setting WHERE name = 'salt'") == "its salt"
 
 
@@ -159,7 +159,7 @@ def test_nobody_opens_a_file_while_it_is_moved(path: Path, monkeypatch: pytest.M
 def test_every_page_that_can_be_read_is_copied_however_short_the_search(
     path: Path, wiped: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_salvage, "MAX_SEARCH", 0.0)
+    monkeypatch.setattr(_remains, "MAX_SEARCH", 0.0)
     leave_file(path, range(1, 20_001))
     for row_id in wiped:
         wipe(path, f"user-{row_id}e")
