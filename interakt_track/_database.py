@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 1024  # bytes; each commit writes whole pages, so that 4096 cost a call a third more
 BUSY_TIMEOUT = 0.5  # seconds to wait for another process's write, which takes a ten-thousandth of that
 FIRST_SLEEP, MAX_SLEEP = 0.0001, 0.005  # SQLite's own sleeps grow to 0.1 s, and starve one of many writers
+RESERVE = 4 * 2**20  # bytes: the starts of a minute, and a message that moves to the failed ones
 CHECKPOINT_AT = 500  # pages in the write-ahead log from which on whoever drains moves them into the file
 CHECKPOINT_BY_ANYBODY_AT = 40_000  # where nobody drains; a call that does it waits for the disk
 
@@ -107,6 +108,22 @@ class Database:
             return _patiently(lambda: (self._connection or self._connect_again()).execute(statement, values))
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
+
+    def settle(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement of who sends; it may use `RESERVE` more than calls, or nothing would leave a full file."""
+        with self.lock:
+            before = self.trouble
+            try:
+                return self.run(statement, values)
+            except SpoolError as error:
+                if error.reason != "full" or self._max_bytes is None or self._connection is None:
+                    raise
+                self.trouble = before
+            try:
+                self._limit(self._connection, self._max_bytes + RESERVE)
+                return self.run(statement, values)
+            finally:
+                self._limit(self._connection, self._max_bytes)
 
     def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Run one statement, and return all rows of its answer."""
@@ -194,8 +211,7 @@ class Database:
         self.is_doubted = False
         found = self.look("PRAGMA quick_check(1)")[0][0]
         if found != "ok":
-            words = " ".join(found.split())
-            self.trouble = SpoolError(f"the spool {self.path} is damaged: {words}", reason="corrupt")
+            self.trouble = SpoolError(f"the spool {self.path} is damaged: {' '.join(found.split())}", reason="corrupt")
 
     def is_replaced(self) -> bool:
         """Tell whether the path leads to another file by now: somebody moved this one aside, or deleted it."""
@@ -288,8 +304,11 @@ class Database:
     def _apply(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync == 'full' else 'NORMAL'}")
         if self._max_bytes is not None:
-            page_size = connection.execute("PRAGMA page_size").fetchone()[0]
-            connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_size)}")
+            self._limit(connection, self._max_bytes)
+
+    def _limit(self, connection: sqlite3.Connection, max_bytes: int) -> None:
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {max(1, max_bytes // page_size)}")
 
     def _connect_again(self) -> sqlite3.Connection:
         """Open the connection that a fork has closed; called with the lock held."""
@@ -318,21 +337,16 @@ class Database:
             connection.executescript(SCHEMA)
         owner, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
         if owner != APPLICATION_ID:
-            raise SpoolError(
-                f"{self.path} is another program's database and is left alone; give the spool a file of its own",
-                reason="foreign",
-            )
+            words = "is another program's database and is left alone; give the spool a file of its own"
+            raise SpoolError(f"{self.path} {words}", reason="foreign")
         if version > VERSION:
-            raise SpoolError(
-                f"the spool {self.path} was made by a newer version of interakt-track-python; update this one",
-                reason="newer",
-            )
+            words = "was made by a newer version of interakt-track-python; update this one"
+            raise SpoolError(f"the spool {self.path} {words}", reason="newer")
 
 
 _REASONS: dict[int, tuple[SpoolReason, str]] = {
     sqlite3.SQLITE_FULL: ("full", "has no room left, on its disk or up to spool_max_bytes"),
-    sqlite3.SQLITE_BUSY: ("locked", "is locked by another program"),
-    sqlite3.SQLITE_LOCKED: ("locked", "is locked by another program"),
+    **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED), ("locked", "is locked by another program")),
     sqlite3.SQLITE_CORRUPT: ("corrupt", "is damaged"),
     sqlite3.SQLITE_NOTADB: ("corrupt", "is no database"),
     sqlite3.SQLITE_CONSTRAINT: ("corrupt", "is damaged"),  # its own rows break the rules that they were written under

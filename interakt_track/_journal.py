@@ -100,7 +100,7 @@ class Journal:
 
     def withdraw(self, row_id: int) -> bool:
         """Take a message out that no request was started for; False when there was one, or it has ended."""
-        return self.database.execute(f"{TAKE_OUT} id = ? AND NOT is_started", (time.time(), row_id)).rowcount > 0
+        return self.database.settle(f"{TAKE_OUT} id = ? AND NOT is_started", (time.time(), row_id)).rowcount > 0
 
     def try_writing(self) -> None:
         """Write what changes nothing; raise where the file takes nothing."""
@@ -154,9 +154,7 @@ class Journal:
             f"WHERE (SELECT count(*) FROM waiting WHERE id IN ({_marks(ids)}) AND account = ?) = ?"
         )
         now = (time.time(), time.monotonic())
-        return (
-            self.database.execute(statement, (self.origin, number, *now, ids[0], *ids, number, len(ids))).rowcount > 0
-        )
+        return self.database.settle(statement, (self.origin, number, *now, ids[0], *ids, number, len(ids))).rowcount > 0
 
     def absent(self, messages: Sequence[Message]) -> tuple[list[Message], bool]:
         """Return those of some messages that do not wait any more, and whether others have another account by now."""
@@ -175,7 +173,7 @@ class Journal:
     def note_failure(self, messages: Sequence[Message], strikes: int) -> None:
         """Count an attempt that failed and is made again."""
         ids = _ids(messages)
-        self.database.execute(
+        self.database.settle(
             f"UPDATE waiting SET attempts = attempts + 1, strikes = ?, is_started = 0 WHERE id IN ({_marks(ids)})",
             (strikes, *ids),
         )
@@ -183,12 +181,12 @@ class Journal:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Remove messages that were delivered."""
         ids = _ids(messages)
-        removed = self.database.execute(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids).rowcount
+        removed = self.database.settle(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids).rowcount
         self.database.is_doubted |= removed < len(ids)
 
     def take_out(self, row_id: int) -> bool:
         """Remove a message called here whose call tells of it; False when it was not there any more."""
-        return self.database.execute(f"{TAKE_OUT} id = ?", (time.time(), row_id)).rowcount > 0
+        return self.database.settle(f"{TAKE_OUT} id = ?", (time.time(), row_id)).rowcount > 0
 
     def reject(self, row_id: int, error: DeliveryError, *, attempts: int) -> None:
         """Move a message to the failed ones.
@@ -201,7 +199,7 @@ class Journal:
         status_code = error.status_code if isinstance(error, APIError) else None
         text = mask_personal_data(error.message) if isinstance(error, APIError) else str(error)
         said = (self.origin, type(error).__name__, status_code, text, time.time())
-        moved = self.database.execute(REJECT, (attempts, *said, row_id)).rowcount
+        moved = self.database.settle(REJECT, (attempts, *said, row_id)).rowcount
         self.database.is_doubted |= moved == 0
 
     def starts(self, number: int) -> list[float]:

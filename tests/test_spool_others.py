@@ -14,7 +14,7 @@ import pytest
 from spool_clients import NewClient, clients_of_spool
 from waiting import wait_until
 
-from interakt_track import Client, SpoolFile
+from interakt_track import Client, SpoolError, SpoolFile
 from interakt_track._database import Database
 from interakt_track._settings import Settings
 from interakt_track._spool import Spool
@@ -353,3 +353,23 @@ def test_what_waits_in_memory_is_not_overtaken_by_what_another_process_sends(
     assert client.flush(20)
     assert [event["event"] for event in sandbox.events] == ["First", "Second"]
     assert client.stats().spool_problem is None
+
+
+def test_what_is_in_a_full_file_can_be_sent(sandbox: Sandbox, new_client: NewClient) -> None:
+    client = new_holder(new_client, spool_max_bytes=2**20)
+    journal = client._engine.spool._access.journal  # type: ignore[union-attr]  # it has one
+    assert journal is not None
+    sandbox.stop()
+    client.event("u", "Paid")
+
+    def fill() -> None:
+        start = "INSERT INTO start (origin, account, wall, monotonic, message) VALUES (1, 1, 0, 0, 0)"
+        while True:  # until not even one more has a place
+            journal.database.execute(start)
+
+    with pytest.raises(SpoolError, match="spool_max_bytes"):
+        fill()
+    sandbox.start()
+
+    assert client.flush(10)
+    assert [event["event"] for event in sandbox.events] == ["Paid"]
