@@ -62,6 +62,9 @@ def sandbox(
 ) -> None:
     """Run a local Track API to send to, and see what arrives.
 
+    Each request is a line here, and everything of it is on the page that it serves at /: the people with their traits
+    and events, what was refused and why, and controls for what goes wrong.
+
     It answers as the real one is known to, checks bodies against the API's contract and says why it refuses one. All
     is kept in memory; nothing leaves this machine. Any key is accepted unless --check-key says otherwise, and none is
     shown. Ctrl-C ends it with a summary and status 0.
@@ -75,6 +78,7 @@ def sandbox(
         write_key=_key_of_environment() if check_key else None,
         faults=fault_plan,
         on_request=None if quiet else requests.put,  # a terminal that stands still must not hold up the answers
+        page=True,
     )
     try:
         local_api.start()
@@ -125,6 +129,7 @@ def _end_put_by_signals(requests: Requests) -> Iterator[None]:
 
 def _greet(console: Console, url: str, *, host: str, is_key_checked: bool) -> None:
     console.print(f"The sandbox listens on {url}", style="bold", soft_wrap=True)
+    console.print(f"See what arrives at       {url}/", soft_wrap=True)
     console.print("Point the SDK at it:\n")
     console.print(f'    track.host = "{url}"', style="cyan", soft_wrap=True)
     if is_key_checked:
@@ -132,7 +137,9 @@ def _greet(console: Console, url: str, *, host: str, is_key_checked: bool) -> No
     else:
         console.print(f'    track.write_key = "{ANY_KEY}"\n', style="cyan")
     if not _is_this_machine(host):
-        console.print("Whoever can reach this machine can send to it.\n", style="yellow")
+        console.print(
+            "Whoever can reach this machine can send to it, and see the customers on its page.\n", style="yellow"
+        )
     console.print("What arrives is shown below; Ctrl-C ends it.\n", style="dim")
 
 

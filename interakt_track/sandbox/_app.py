@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._records import Journal, Kind
     from ._script import Script
 
+MAX_EXCERPT = 4 << 10  # bytes of a body that is no JSON object
 MAX_DISCARDED = 64 * MAX_BYTES  # of a body too large: read on so that the client can read its answer, but not for ever
 USUAL = Fate(None, 0.0)
 
@@ -117,6 +118,8 @@ class Endpoint:
             key_digest=verdict.credentials.key_digest,
             connection=connection,
             started=started,
+            problems=verdict.problems,
+            excerpt="" if verdict.body is not None else body.raw[:MAX_EXCERPT].decode(errors="replace"),
         )
         return verdict, request
 

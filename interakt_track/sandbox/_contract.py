@@ -28,15 +28,18 @@ CHECKED_OUT = Path(__file__).parents[2] / "openapi" / "interakt.yaml"
 
 @attrs.frozen
 class Problem:
-    """One thing wrong with a body.
+    """One thing wrong with a request.
 
     Attributes:
         field: Such as `traits` or `tags[0]`; `body` for all of it.
         text: What it must be; never the value.
+        pointer: Where it is in the request's record, as a JSON Pointer (RFC 6901): `/body/tags/0`,
+            `/headers/authorization`, `/path`. What is missing has the place where it belongs.
     """
 
     field: str
     text: str
+    pointer: str
 
     def __str__(self) -> str:
         return f"{self.field}: {self.text}"
@@ -108,20 +111,21 @@ _Validator = validators.extend(Draft202012Validator, {"pattern": _pattern})  # t
 def _problem(error: ValidationError) -> Problem:
     """Say what is wrong without repeating the value, which may be personal."""
     rule: Any = error.validator_value
-    field = _field(error.absolute_path)
+    field, pointer = _field(error.absolute_path), body_pointer(error.absolute_path)
     if error.validator == "required":
         missing = next(name for name in rule if isinstance(error.instance, dict) and name not in error.instance)
-        return Problem(_field([*error.absolute_path, missing]), "is required")
+        path = [*error.absolute_path, missing]
+        return Problem(_field(path), "is required", body_pointer(path))
     if error.validator == "anyOf":
         options = (" with ".join(option["required"]) for option in rule)
-        return Problem(" or ".join(options), "is required")
+        return Problem(" or ".join(options), "is required", pointer)
     if error.validator == "type":
-        return Problem(field, f"must be of type {rule}")
+        return Problem(field, f"must be of type {rule}", pointer)
     if error.validator == "minLength":
-        return Problem(field, "must not be empty")
+        return Problem(field, "must not be empty", pointer)
     if error.validator == "pattern":
-        return Problem(field, f"must match {rule}")
-    return Problem(field, f"breaks the rule {error.validator}: {rule}")
+        return Problem(field, f"must match {rule}", pointer)
+    return Problem(field, f"breaks the rule {error.validator}: {rule}", pointer)
 
 
 def _field(path: Iterable[str | int]) -> str:
@@ -129,3 +133,8 @@ def _field(path: Iterable[str | int]) -> str:
     for part in path:
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
     return name or "body"
+
+
+def body_pointer(path: Iterable[str | int]) -> str:
+    """Return the JSON Pointer of a place in a request's body, as its record has it."""
+    return "/body" + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

@@ -125,12 +125,19 @@ def _one_of(name: str, value: str, words: tuple[str, ...]) -> str:
 
 
 class FaultDice:
-    """Follows a plan, one request at a time."""
+    """Follows a plan, one request at a time.
 
-    def __init__(self, plan: FaultPlan) -> None:
+    Args:
+        plan: The plan.
+        earlier: The dice of the plan before; its window goes on where the new plan has the same rate limit.
+    """
+
+    def __init__(self, plan: FaultPlan, earlier: FaultDice | None = None) -> None:
         self._plan = plan
         self._random = random.Random(plan.seed)
         self._window = plan.rate_limit.open_window() if plan.rate_limit else None
+        if earlier is not None and earlier._plan.rate_limit == plan.rate_limit:
+            self._window = earlier._window
 
     def latency(self) -> float:
         """Return the seconds the next answer takes."""

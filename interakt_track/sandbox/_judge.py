@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import attrs
 
 from . import _answers
-from ._contract import message
+from ._contract import Problem, message
 from ._keys import Credentials, read_credentials
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._records import Kind
 
 MAX_BYTES = 1 << 20  # of a body; the SDK refuses more at the call, the real API's limit is not published
+UNKNOWN_PATH = "the API has none of this name; the slash at the end belongs to it"
 IDENTIFIERS = ("userId", "fullPhoneNumber", "phoneNumber")
 
 
@@ -31,18 +32,23 @@ class Verdict:
         answer: As the API would give it.
         credentials: What the request's key is worth.
         body: The decoded object; None when it was none.
-        reason: Why it was refused, beginning with the field; None when it was accepted.
+        problems: Why it was refused; empty when it was accepted.
     """
 
     answer: Answer
     credentials: Credentials
     body: dict[str, Any] | None = None
-    reason: str | None = None
+    problems: tuple[Problem, ...] = ()
 
     @property
     def is_accepted(self) -> bool:
         """Whether the API takes the message."""
-        return self.reason is None
+        return not self.problems
+
+    @property
+    def reason(self) -> str | None:
+        """The problems in one line, each beginning with its field; None when there are none."""
+        return "; ".join(map(str, self.problems)) or None
 
 
 class Judge:
@@ -70,31 +76,34 @@ class Judge:
         """
         credentials = read_credentials(headers.get("authorization"), self._write_key)
 
-        def refuse(answer: Answer, reason: str, body: dict[str, Any] | None = None) -> Verdict:
-            return Verdict(answer=answer, credentials=credentials, body=body, reason=reason)
+        def refuse(answer: Answer, *problems: Problem, body: dict[str, Any] | None = None) -> Verdict:
+            return Verdict(answer=answer, credentials=credentials, body=body, problems=problems)
 
         if kind is None:
-            return refuse(_answers.page(404), "path: the API has none of this name; the slash at the end belongs to it")
+            return refuse(_answers.page(404), Problem("path", UNKNOWN_PATH, "/path"))
         if method != "POST":
             answer = attrs.evolve(
                 _answers.envelope(405, f'Method "{method}" not allowed.'), headers=(("Allow", "POST"),)
             )
-            return refuse(answer, f"method: must be POST, not {method}")
+            return refuse(answer, Problem("method", f"must be POST, not {method}", "/method"))
         if size > MAX_BYTES:
             answer = _answers.envelope(413, f"The body is larger than {MAX_BYTES} bytes.")
-            return refuse(answer, f"body: {size} bytes are more than {MAX_BYTES}")
+            return refuse(answer, Problem("body", f"{size} bytes are more than {MAX_BYTES}", "/body"))
         body, problem = _decode(raw)
         if credentials.problem is not None:
-            return refuse(_answers.usual(401), f"Authorization: {credentials.problem}", body)
+            wrong = Problem("Authorization", credentials.problem, "/headers/authorization")
+            return refuse(_answers.usual(401), wrong, body=body)
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != _answers.JSON:
             answer = _answers.envelope(415, f'Unsupported media type "{media_type}" in request.')
-            return refuse(answer, f"Content-Type: must be {_answers.JSON}", body)
+            wrong = Problem("Content-Type", f"must be {_answers.JSON}", "/headers/content-type")
+            return refuse(answer, wrong, body=body)
         if body is None:
-            return refuse(_answers.usual(400, _answers.correct(f"body: {problem}")), f"body: {problem}")
+            wrong = Problem("body", problem or "", "/body")
+            return refuse(_answers.usual(400, _answers.correct(str(wrong))), wrong)
         problems = self._contract.problems(kind, body)
         if problems:
-            return refuse(_answers.usual(400, message(problems[0])), "; ".join(map(str, problems)), body)
+            return refuse(_answers.usual(400, message(problems[0])), *problems, body=body)
         return Verdict(answer=self._accept(kind, body), credentials=credentials, body=body)
 
     def _accept(self, kind: Kind, body: dict[str, Any]) -> Answer:

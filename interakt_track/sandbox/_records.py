@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
+
+from ._shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ._contract import Problem
+
 Kind = Literal["user", "event"]
+KEEP = 10_000  # requests
+KEEP_BYTES = 64 << 20  # of bodies and headers as they came; in memory they are some three times as large
 MAX_ARRIVALS = 100_000  # 3 MB of times; five minutes of sending at the fastest this server gets on a laptop
 
 
@@ -39,6 +46,9 @@ class Request:
         finished: The same when its answer was about to be handed over; None before.
         is_abandoned: Whether the client left before its answer was there.
         fault: Name of the fault it met; None without one.
+        problems: What is wrong with it, each with its place; empty when only a fault, or nothing, refused it.
+        excerpt: The beginning of a body that is no JSON object; empty otherwise.
+        arrived: `time.time()` when its head had arrived.
     """
 
     number: int
@@ -58,6 +68,15 @@ class Request:
     finished: float | None = None
     is_abandoned: bool = False
     fault: str | None = None
+    problems: tuple[Problem, ...] = ()
+    excerpt: str = attrs.field(default="", repr=False)
+    arrived: float = attrs.field(factory=time.time)
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much of it is kept, in bytes as they came."""
+        headers = sum(len(name) + len(value) for name, value in self.headers.items())
+        return headers + len(self.path) + (len(self.excerpt) if self.body is None else self.size)
 
     @property
     def user_id(self) -> str | None:
@@ -90,27 +109,50 @@ class Counts:
     connections: int = 0
 
 
+class Witness(Protocol):
+    """Who is told of every change of the records; called while these are locked, so it must not ask for them."""
+
+    def see(self, request: Request) -> None:
+        """Learn of a record that is new, or was finished."""
+
+    def lose(self, number: int) -> None:
+        """Learn that the record of this number has left for newer ones."""
+
+    def forget(self) -> None:
+        """Learn that all records were cleared."""
+
+
 class Journal:
     """Holds the records. Written by the server's thread, read by any.
 
     Args:
         keep: How many requests, and how many bodies of each kind, stay before the oldest leave.
+        keep_bytes: How many bytes of each of these three.
         on_request: Called in the server's thread with each finished record.
+        witness: Told of every change.
     """
 
-    def __init__(self, keep: int, on_request: Callable[[Request], None] | None = None) -> None:
+    def __init__(
+        self,
+        keep: int,
+        keep_bytes: int = KEEP_BYTES,
+        on_request: Callable[[Request], None] | None = None,
+        witness: Witness | None = None,
+    ) -> None:
         self._keep = keep
+        self._keep_bytes = keep_bytes
         self._on_request = on_request
+        self._witness = witness
         self._changed = threading.Condition()  # guards everything below
         self._goals: list[Callable[[Counts], bool]] = []
         self._connection_numbers = itertools.count(1)
         self._forget()
 
     def _forget(self) -> None:
-        self._requests: dict[int, Request] = {}
-        self._bodies: dict[Kind, deque[dict[str, Any]]] = {
-            "user": deque(maxlen=self._keep),
-            "event": deque(maxlen=self._keep),
+        self._requests: Shelf[Request] = Shelf(self._keep, self._keep_bytes)
+        self._bodies: dict[Kind, Shelf[dict[str, Any]]] = {
+            "user": Shelf(self._keep, self._keep_bytes),
+            "event": Shelf(self._keep, self._keep_bytes),
         }
         self._received: dict[Kind, int] = {"user": 0, "event": 0}
         self._arrivals: deque[float] = deque(maxlen=max(self._keep, MAX_ARRIVALS))
@@ -120,6 +162,8 @@ class Journal:
         """Forget all records, and count from zero."""
         with self._changed:
             self._forget()
+            if self._witness is not None:
+                self._witness.forget()
 
     def add(self, request: Request) -> None:
         """Keep the record of a request that will be answered later."""
@@ -128,12 +172,14 @@ class Journal:
             self._refused += request.status is not None and not 200 <= request.status < 300
             self._unanswered += request.status is None
             self._arrivals.append(request.started)
-            self._requests[request.number] = request
-            if len(self._requests) > self._keep:
-                del self._requests[next(iter(self._requests))]
+            gone = self._requests.put(request.number, request, request.kept_bytes)
             if request.received and request.kind is not None and request.body is not None:
                 self._received[request.kind] += 1
-                self._bodies[request.kind].append(request.body)
+                self._bodies[request.kind].put(request.number, request.body, request.size)
+            if self._witness is not None:
+                for number in gone:
+                    self._witness.lose(number)
+                self._witness.see(request)
             if self._goals:
                 counts = self.counts()
                 if any(is_reached(counts) for is_reached in self._goals):  # waking a waiter for nothing costs more
@@ -143,8 +189,8 @@ class Journal:
         """Note that the request's answer is about to be handed over, or that nobody waits for it any more."""
         finished = attrs.evolve(request, finished=now, is_abandoned=is_abandoned)
         with self._changed:
-            if request.number in self._requests:
-                self._requests[request.number] = finished
+            if self._requests.replace(request.number, finished) and self._witness is not None:
+                self._witness.see(finished)
         if self._on_request is not None:
             self._on_request(finished)
 
@@ -154,10 +200,28 @@ class Journal:
             self._connections += 1
             return next(self._connection_numbers)
 
+    def disown_connection(self) -> None:
+        """Take back the count of a connection that turned out to be the page's."""
+        with self._changed:
+            self._connections = max(0, self._connections - 1)
+
     def requests(self) -> list[Request]:
         """Return the kept records, oldest first."""
         with self._changed:
-            return list(self._requests.values())
+            return list(self._requests)
+
+    def newest(self, count: int, *, before: int | None = None) -> list[Request]:
+        """Return the newest kept records, or those before a number; newest first."""
+        with self._changed:
+            candidates = reversed(self._requests)
+            if before is not None:
+                candidates = itertools.dropwhile(lambda request: request.number >= before, candidates)
+            return list(itertools.islice(candidates, count))
+
+    def find(self, number: int) -> Request | None:
+        """Return the record of this number; None when it is not kept."""
+        with self._changed:
+            return self._requests.find(number)
 
     def bodies(self, kind: Kind) -> list[dict[str, Any]]:
         """Return the kept bodies of received messages, oldest first."""

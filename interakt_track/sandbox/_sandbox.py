@@ -7,17 +7,21 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from ._app import Office, build_app
+from ._board import Board
 from ._contract import load_contract
+from ._desk import Desk
 from ._fault_plan import FaultPlan, parse_faults
 from ._faults import Fault
 from ._judge import Judge
-from ._records import Journal
+from ._records import KEEP, KEEP_BYTES, Journal
 from ._script import Script
 from ._server import Server
 from ._windows import busiest_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from starlette.types import ASGIApp
 
     from ._records import Counts, Request
 
@@ -41,8 +45,10 @@ class Sandbox:
         write_key: The only key that is right; None accepts any.
         faults: A plan, or its spelling as `parse_faults` reads it.
         keep: How many requests, and how many bodies of each kind, stay before the oldest leave; counters go on.
+        keep_bytes: How many bytes of each of these three stay, as they came.
         idle_timeout: Seconds after which a kept-alive connection without a request is closed.
         on_request: Called in the server's thread with the record of each request, just before it is answered.
+        page: Whether a page at `/` shows what arrives; its own requests are not recorded.
     """
 
     def __init__(
@@ -52,20 +58,25 @@ class Sandbox:
         port: int = 0,
         write_key: str | None = None,
         faults: FaultPlan | str | None = None,
-        keep: int = 10_000,
+        keep: int = KEEP,
+        keep_bytes: int = KEEP_BYTES,
         idle_timeout: float = 60.0,
         on_request: Callable[[Request], None] | None = None,
+        page: bool = False,
     ) -> None:
         if keep < 1:
             raise ValueError(f"keep must be at least 1, not {keep}")
         self._host = host
         self._port = port
         self._idle_timeout = idle_timeout
-        self._journal = Journal(keep, on_request)
+        board = Board() if page else None
+        self._journal = Journal(keep, keep_bytes, on_request, board)
         self._script = Script(_plan(faults))
         contract = load_contract()
-        judge = Judge(contract, write_key)
-        self._app = build_app(contract, Office(judge=judge, journal=self._journal, script=self._script))
+        office = Office(judge=Judge(contract, write_key), journal=self._journal, script=self._script)
+        self._app: ASGIApp = build_app(contract, office)
+        if board is not None:
+            self._app = Desk(self._app, host=host, board=board, office=office, is_key_checked=write_key is not None)
         self._server: Server | None = None
 
     def start(self) -> Self:
@@ -206,7 +217,7 @@ def serve(
     port: int = 8080,
     write_key: str | None = None,
     faults: FaultPlan | str | None = None,
-    keep: int = 10_000,
+    keep: int = KEEP,
     on_ready: Callable[[Sandbox], None] | None = None,
     on_request: Callable[[Request], None] | None = None,
 ) -> None:

@@ -55,6 +55,12 @@ class Script:
             self._plan = plan
             self._dice = FaultDice(plan)
 
+    def adjust(self, change: Callable[[FaultPlan], FaultPlan]) -> None:
+        """Follow a changed plan; what its rate limit has counted still counts if the limit stays as it was."""
+        with self._lock:
+            self._plan = change(self._plan)
+            self._dice = FaultDice(self._plan, self._dice)
+
     def append(self, faults: Iterable[Fault | None], when: Callable[[Request], bool] | None) -> None:
         """Let the next requests, or the next that `when` says yes to, meet these; None is the usual answer."""
         with self._lock:
