@@ -38,7 +38,8 @@ EXAMPLES = """\b
 Examples:
   interakt-track sandbox
   interakt-track sandbox --port 9000 --plan growth
-  interakt-track sandbox --latency 80ms --faults "5xx=5%,reset=1%"
+  interakt-track sandbox --latency 80ms --error-rate 5% --faults "reset=1%"
+  interakt-track sandbox --fail-next 3 --fail-status 429
 
 """
 
@@ -55,10 +56,30 @@ Examples:
 @click.option("--check-key", is_flag=True, help=f"Accept only the key in the environment's {KEY_VARIABLE}.")
 @click.option("--plan", type=click.Choice(list(PLANS)), help="Answer 429 beyond 300 or 600 requests a minute.")
 @click.option("--latency", metavar="TIME", help="How long every answer takes: 50ms, 2s.")
+@click.option("--error-rate", metavar="CHANCE", help="How often the answer is a 500, 502, 503 or 504: 5%, 0.05.")
+@click.option("--fail-next", metavar="NUMBER", type=click.IntRange(min=1), help="Let so many requests fail first.")
+@click.option(
+    "--fail-status",
+    default=503,
+    show_default=True,
+    metavar="STATUS",
+    type=click.IntRange(400, 599),
+    help="What these are answered with.",
+)
 @click.option("--faults", metavar="FAULTS", help="What goes wrong, and how often; see below.")
 @click.option("--quiet", "-q", is_flag=True, help="No line for each request.")
 def sandbox(
-    *, host: str, port: int, check_key: bool, plan: str | None, latency: str | None, faults: str | None, quiet: bool
+    *,
+    host: str,
+    port: int,
+    check_key: bool,
+    plan: str | None,
+    latency: str | None,
+    error_rate: str | None,
+    fail_next: int | None,
+    fail_status: int,
+    faults: str | None,
+    quiet: bool,
 ) -> None:
     """Run a local Track API to send to, and see what arrives.
 
@@ -69,8 +90,12 @@ def sandbox(
     is kept in memory; nothing leaves this machine. Any key is accepted unless --check-key says otherwise, and none is
     shown. Ctrl-C ends it with a summary and status 0.
     """
-    rate = f"rate={PLANS[plan]}" if plan else None
-    fault_plan = read_faults(rate, f"latency={latency}" if latency else None, faults)
+    fault_plan = read_faults(
+        f"rate={PLANS[plan]}" if plan else None,
+        f"latency={latency}" if latency else None,
+        f"5xx={error_rate}" if error_rate else None,
+        faults,
+    )
     requests: Requests = queue.SimpleQueue()
     local_api = Sandbox(
         host=host,
@@ -80,6 +105,7 @@ def sandbox(
         on_request=None if quiet else requests.put,  # a terminal that stands still must not hold up the answers
         page=True,
     )
+    local_api.fail_next(fail_next or 0, status=fail_status)
     try:
         local_api.start()
     except OSError as error:

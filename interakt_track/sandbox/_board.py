@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._person import Person
+    from ._pulse import Beat
     from ._records import Request
 
 MAX_LISTENERS = 64  # a browser has at most six connections to one server
@@ -60,7 +61,7 @@ class News:
 
     cursor: str
     numbers: list[int] | None
-    pulse: list[tuple[int, int, int]]
+    pulse: list[Beat]
     people: int
 
 
@@ -79,8 +80,8 @@ class Board:
         with self._lock:
             self._changes.note(request.number)
             if request.finished is None:
-                is_refused = request.status is None or request.status >= 300
-                self._pulse.note(request.arrived, is_refused=is_refused)
+                is_over = request.fault == "rate-limit"
+                self._pulse.note(request.arrived, is_failed=not request.is_success, is_over=is_over)
                 if request.received:
                     self._people.note(request)
         self.ring()

@@ -120,7 +120,7 @@ class Desk:
             await _answer(403, {"message": objection})(scope, receive, send)
         elif is_file:
             await _file(path)(scope, receive, send)
-        elif path == f"{PREFIX}events":
+        elif path == f"{PREFIX}events" and scope["method"] == "GET":
             await self._stream(HTTPRequest(scope), connection, scope, receive, send)
         else:
             await self._router(scope, receive, send)
@@ -162,7 +162,9 @@ class Desk:
     async def _requests(self, request: HTTPRequest) -> Response:
         before = request.query_params.get("before", "")
         number = int(before) if before.isdecimal() and len(before) < 16 else None
-        rows = [self._row(record) for record in self._journal.newest(ROWS, before=number)]
+        only_failed = request.query_params.get("failed") == "1"
+        records = self._journal.newest(ROWS, before=number, only_failed=only_failed)
+        rows = [self._row(record) for record in records]
         return _answer(200, {"requests": rows})
 
     async def _request(self, request: HTTPRequest) -> Response:

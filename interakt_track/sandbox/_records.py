@@ -79,6 +79,11 @@ class Request:
         return headers + len(self.path) + (len(self.excerpt) if self.body is None else self.size)
 
     @property
+    def is_success(self) -> bool:
+        """Whether it was answered with a 2xx, or will be."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
     def user_id(self) -> str | None:
         """The body's id of the person."""
         return self.body.get("userId") if self.body is not None else None
@@ -169,7 +174,7 @@ class Journal:
         """Keep the record of a request that will be answered later."""
         with self._changed:
             self._total += 1
-            self._refused += request.status is not None and not 200 <= request.status < 300
+            self._refused += request.status is not None and not request.is_success
             self._unanswered += request.status is None
             self._arrivals.append(request.started)
             gone = self._requests.put(request.number, request, request.kept_bytes)
@@ -210,13 +215,20 @@ class Journal:
         with self._changed:
             return list(self._requests)
 
-    def newest(self, count: int, *, before: int | None = None) -> list[Request]:
-        """Return the newest kept records, or those before a number; newest first."""
+    def newest(self, count: int, *, before: int | None = None, only_failed: bool = False) -> list[Request]:
+        """Return so many kept records, newest first.
+
+        Args:
+            count: How many at most.
+            before: Only those with a smaller number.
+            only_failed: Only those that were not received, or not answered with a 2xx.
+        """
+
+        def is_wanted(request: Request) -> bool:
+            return (before is None or request.number < before) and not (only_failed and request.is_success and request.received)
+
         with self._changed:
-            candidates = reversed(self._requests)
-            if before is not None:
-                candidates = itertools.dropwhile(lambda request: request.number >= before, candidates)
-            return list(itertools.islice(candidates, count))
+            return list(itertools.islice(filter(is_wanted, reversed(self._requests)), count))
 
     def find(self, number: int) -> Request | None:
         """Return the record of this number; None when it is not kept."""

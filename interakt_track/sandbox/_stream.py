@@ -66,7 +66,7 @@ async def _tell(
         await _send(send, event(news, describe(news)))  # waits while the listener does not read
         is_all = news.numbers is None or len(news.numbers) < BATCH
         cursor = news.cursor
-        second = max((when for when, _, _ in news.pulse), default=second)
+        second = max((beat[0] for beat in news.pulse), default=second)
         await connection.pause(PACE)
         if is_all:
             await _wait(bell, send)

@@ -145,7 +145,7 @@ def _outcome(request: Request) -> str:
         return "pending"
     if request.problems:
         return "refused"
-    if request.status is not None and 200 <= request.status < 300 and request.received:
+    if request.is_success and request.received:
         return "accepted"
     return "failed"
 

@@ -1,6 +1,6 @@
 // The chart: requests of each second of the last minute, against what the plan lets through.
 
-import { count, plural } from "./format.js";
+import { count } from "./format.js";
 import { find, setText } from "./dom.js";
 
 const SECONDS = 60;
@@ -8,24 +8,24 @@ const WIDTH = 300;
 const HEIGHT = 40;
 const NAMESPACE = "http://www.w3.org/2000/svg";
 
-const seconds = new Map(); // second of the server's clock -> [requests, refused ones of them]
+const seconds = new Map(); // second of the server's clock -> [requests, refused ones, ones over the limit]
 let ahead = 0; // of the server's clock before ours, in seconds
 
 export function forgetPulse() {
   seconds.clear();
 }
 
-/** @param {{now: number, pulse: Array<[number, number, number]>}} news */
+/** @param {{now: number, pulse: Array<[number, number, number, number]>}} news */
 export function notePulse(news) {
   ahead = news.now - Date.now() / 1000;
-  for (const [second, requests, refused] of news.pulse) seconds.set(second, [requests, refused]);
+  for (const [second, ...counts] of news.pulse) seconds.set(second, counts);
   for (const second of seconds.keys()) if (second < news.now - 2 * SECONDS) seconds.delete(second);
 }
 
 /** @param {{rate_limit: number|null, period: number}} controls */
 export function drawPulse(controls) {
   const last = Math.floor(Date.now() / 1000 + ahead);
-  const bars = Array.from({ length: SECONDS }, (_, index) => seconds.get(last - SECONDS + 1 + index) ?? [0, 0]);
+  const bars = Array.from({ length: SECONDS }, (_, index) => seconds.get(last - SECONDS + 1 + index) ?? [0, 0, 0]);
   const allowed = controls.rate_limit === null ? null : controls.rate_limit / controls.period;
   const top = Math.max(1, 1.25 * (allowed ?? 0), ...bars.map(([requests]) => requests));
   const shapes = [];
@@ -55,16 +55,14 @@ function shape(tag, attributes) {
   return element;
 }
 
-function describe(bars, controls) {
-  const sum = bars.reduce((total, [requests]) => total + requests, 0);
-  const refused = bars.reduce((total, [, part]) => total + part, 0);
-  const inMinute = plural(sum, "request");
-  const isByMinute = controls.rate_limit !== null && controls.period === SECONDS;
-  const passed = isByMinute ? `${count(sum - refused)} of ${count(controls.rate_limit)} a minute` : "no limit";
-  const limit = controls.rate_limit !== null && !isByMinute
-    ? `limit ${count(controls.rate_limit)} in ${controls.period} s` : passed;
-  setText(find("pulse-now"), `${count(Math.max(bars[SECONDS - 1][0], bars[SECONDS - 2][0]))}/s`);
-  setText(find("pulse-minute"), limit);
-  const label = `${inMinute} in the last minute, ${count(refused)} of them not accepted; ${limit}`;
+function describe(bars, { rate_limit: limit, period }) {
+  const [sum, refused, over] = bars.reduce((sums, bar) => sums.map((total, index) => total + bar[index]), [0, 0, 0]);
+  const inMinute = `${count(sum)} in the last minute`;
+  const words = limit === null ? inMinute
+    : period === SECONDS ? `${count(sum - over)} of ${count(limit)} a minute`
+    : `${inMinute}, limit ${count(limit)} in ${period} s`;
+  setText(find("pulse-now"), `${count(Math.max(bars[SECONDS - 1][0], bars[SECONDS - 2][0]))} a second`);
+  setText(find("pulse-minute"), words);
+  const label = `Requests of each second: ${inMinute}, ${count(refused)} not accepted${limit === null ? "" : `; ${words}`}`;
   if (find("chart").getAttribute("aria-label") !== label) find("chart").setAttribute("aria-label", label);
 }

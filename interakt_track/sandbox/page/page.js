@@ -3,9 +3,9 @@
 import { drawPulse, forgetPulse, notePulse } from "./chart.js";
 import { showControls, startControls } from "./controls.js";
 import { count } from "./format.js";
-import { find, make, setText, walkByArrows } from "./dom.js";
+import { find, setText, walkByArrows } from "./dom.js";
 import { showPeople, showPerson } from "./people.js";
-import { forgetRequests, hasRequests, noteRequests, showDetail, showRequests } from "./requests.js";
+import { forgetRequests, hasRequests, newestNumber, noteRequests, showDetail, showRequests } from "./requests.js";
 
 const REFRESH = 250; // milliseconds between two looks at people, while they change
 const COME_BACK = 1000; // milliseconds until a server that is not there is asked again
@@ -15,7 +15,9 @@ const page = {
   controls: { rate_limit: null, period: 60, latency: 0, error_rate: 0, others: [], failing: 0 },
   people: { people: [], total: 0 },
   place: readPlace(),
-  isPaused: false,
+  pausedAt: null, // number of the newest request that is shown
+  older: null, // rows of older requests that are looked at in place of the newest
+  returnTo: null, // address of the link that gets the focus when something was closed
   isKeyChecked: false,
 };
 
@@ -32,6 +34,7 @@ async function load() {
   const state = await get("state");
   forgetRequests();
   forgetPulse();
+  page.older = null;
   noteRequests(state.requests);
   page.isKeyChecked = state.is_key_checked;
   take(state);
@@ -67,7 +70,7 @@ function listen(cursor) {
     const news = JSON.parse(event.data);
     noteRequests(news.requests);
     take(news);
-    if (news.requests.length) look.soon();
+    if (news.requests.length && page.pausedAt === null) look.soon();
     if (news.requests.some((row) => row.number === page.place.request)) showPlace();
   });
   source.addEventListener("anew", () => {
@@ -122,12 +125,13 @@ function draw() {
     for (const [name, number] of Object.entries(page.counts)) setText(find(`count-${name}`), count(number));
     showControls(page.controls);
     drawPulse(page.controls);
-    if (page.isPaused) return;
-    showRequests(page.place.request);
+    showRequests(page.place.request, page.pausedAt, page.older);
     showPeople(page.people, page.place.person);
     const isEmpty = !hasRequests();
     find("empty").hidden = !isEmpty;
-    find("requests").hidden = isEmpty;
+    find("newest").hidden = page.older === null;
+    find("pause").hidden = page.older !== null;
+    find("older").hidden = isEmpty || (page.counts.requests <= find("requests").children.length && page.older === null);
     if (isEmpty) setText(find("first-lines"), firstLines());
   });
 }
@@ -181,7 +185,7 @@ async function showRequestOfPlace() {
 async function showPersonOfPlace() {
   const { person: number, request } = page.place;
   const view = await get(`people/${number}`);
-  if (number !== page.place.person || page.isPaused) return;
+  if (number !== page.place.person) return;
   if (view !== null && view.number !== number) {
     history.replaceState(null, "", location.hash.replace(`person=${number}`, `person=${view.number}`));
     page.place = readPlace();
@@ -193,13 +197,28 @@ async function showPersonOfPlace() {
 
 function close(what) {
   const { person, request } = page.place;
-  const place = what === "request" ? { person } : { request: null };
-  goTo(place);
-  const link = what === "request"
-    ? document.querySelector(`a[href="${person === null ? "" : `#person=${person}&`}#request=${request}"]`)
-      ?? document.querySelector(`a[href$="request=${request}"]`)
-    : document.querySelector(`#people a[href="#person=${person}"]`);
-  (link ?? find("main")).focus();
+  page.returnTo = what === "person" ? `#person=${person}` : location.hash;
+  goTo(what === "request" ? { person } : { request: null });
+}
+
+/** Follow the address; the focus goes to what was opened, or back to the link of what was closed. */
+async function follow() {
+  const before = page.place;
+  page.place = readPlace();
+  await showPlace();
+  const { person, request } = page.place;
+  if (page.returnTo !== null) {
+    const links = [...document.querySelectorAll(".panes a")];
+    const number = before.request ?? before.person;
+    const isSame = (link) => link.getAttribute("href") === page.returnTo;
+    const isAlike = (link) => before.request !== null && link.getAttribute("href").endsWith(`request=${number}`);
+    (links.find(isSame) ?? links.find(isAlike) ?? find("main")).focus();
+    page.returnTo = null;
+  } else if (request !== null && request !== before.request) {
+    find("detail").focus({ preventScroll: true });
+  } else if (person !== null && person !== before.person) {
+    find("main").focus({ preventScroll: true });
+  }
 }
 
 function onKey(event) {
@@ -208,7 +227,10 @@ function onKey(event) {
   const isTyping = ["INPUT", "SELECT", "TEXTAREA"].includes(field?.tagName) && field.type !== "checkbox";
   if (event.key === "/" && !isTyping) {
     event.preventDefault();
-    if (document.body.dataset.pane !== "people") document.body.dataset.pane = "people";
+    if (find("people-pane").offsetParent === null) {
+      document.body.dataset.pane = "people"; // at once: what is hidden cannot have the focus
+      location.hash = "people";
+    }
     find("search").focus();
     find("search").select();
   } else if (event.key === "Escape") {
@@ -233,12 +255,20 @@ function onClick(event) {
   }
 }
 
+/** Look at the requests before the oldest one that is shown. */
 async function showOlder() {
-  const rows = [...find("requests").children];
-  const oldest = rows.at(-1)?.dataset.key;
-  const found = await get(`requests?before=${oldest}`);
-  noteRequests(found?.requests ?? []);
+  const oldest = [...find("requests").children].at(-1)?.dataset.key ?? "";
+  const found = await get(`requests?before=${oldest}&failed=${Number(find("only-failed").checked)}`);
+  page.older = found.requests;
   draw();
+  find("main").scrollTo({ top: 0 });
+  find("newest").focus();
+}
+
+function showNewest() {
+  page.older = null;
+  draw();
+  find("main").focus();
 }
 
 function start() {
@@ -250,19 +280,21 @@ function start() {
   walkByArrows(find("person"));
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);
-  window.addEventListener("hashchange", () => {
-    page.place = readPlace();
-    showPlace();
-  });
+  window.addEventListener("hashchange", follow);
   find("skip").addEventListener("click", (event) => {
     event.preventDefault();
     (find("requests").querySelector("a") ?? find("main")).focus();
   });
   find("search").addEventListener("input", () => look.soon());
-  find("only-refused").addEventListener("change", draw);
+  find("only-failed").addEventListener("change", () => {
+    page.older = null;
+    draw();
+  });
+  find("older").addEventListener("click", () => showOlder().catch(() => {}));
+  find("newest").addEventListener("click", showNewest);
   find("pause").addEventListener("click", () => {
-    page.isPaused = !page.isPaused;
-    find("pause").setAttribute("aria-pressed", String(page.isPaused));
+    page.pausedAt = page.pausedAt === null ? newestNumber() : null;
+    find("pause").setAttribute("aria-pressed", String(page.pausedAt !== null));
     look.soon();
     draw();
   });

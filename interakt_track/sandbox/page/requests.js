@@ -23,15 +23,24 @@ export const hasRequests = () => requests.size > 0;
 
 const isFailed = (row) => row.outcome === "refused" || row.outcome === "failed";
 
-/** @param {number|null} chosen The number of the request that is looked at. */
-export function showRequests(chosen) {
-  const isFiltered = find("only-refused").checked;
-  const rows = [...requests.values()]
-    .filter((row) => !isFiltered || isFailed(row))
+export const newestNumber = () => Math.max(0, ...requests.keys());
+
+/**
+ * @param {number|null} chosen The number of the request that is looked at.
+ * @param {number|null} upTo No newer ones are shown.
+ * @param {Array|null} older Rows to be shown in place of the newest.
+ */
+export function showRequests(chosen, upTo, older) {
+  const isFiltered = find("only-failed").checked;
+  const newest = () => [...requests.values()]
+    .filter((row) => (!isFiltered || isFailed(row)) && (upTo === null || row.number <= upTo))
     .sort((one, other) => other.number - one.number)
     .slice(0, MAX_ROWS);
+  const rows = older ?? newest();
   reconcile(find("requests"), rows, (row) => String(row.number), makeRow, (item, row) => updateRow(item, row, chosen));
-  find("none-failed").hidden = !isFiltered || rows.length > 0 || requests.size === 0;
+  const nothing = find("no-requests");
+  nothing.hidden = rows.length > 0 || requests.size === 0;
+  setText(nothing, older ? "There are no older ones that are kept." : "None of the newest requests failed.");
 }
 
 function makeRow(row) {
