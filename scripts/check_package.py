@@ -27,6 +27,9 @@ IN_THE_SDIST = (
 IN_THE_WHEEL = (
     "interakt_track/py.typed",
     "interakt_track/sandbox/interakt.yaml",
+    "interakt_track/sandbox/page/index.html",
+    "interakt_track/sandbox/page/page.css",
+    "interakt_track/sandbox/page/page.js",
     "interakt_track_client/py.typed",
     "track/py.typed",
 )

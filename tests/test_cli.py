@@ -319,6 +319,33 @@ def test_a_plan_lets_its_requests_a_minute_through_and_no_more() -> None:
     assert USERS not in stdout, "--quiet"
 
 
+def test_the_page_is_named_and_served_and_none_of_its_requests_is_told() -> None:
+    with running_sandbox() as sandbox:
+        page = httpx.get(re.findall(r"http://\S+/(?=\n)", "".join(sandbox.greeting))[0])
+
+        _, stdout, _ = sandbox.stop()
+
+    assert page.status_code == 200
+    assert "<h1>Sandbox</h1>" in page.text
+    assert stdout.splitlines()[-1].startswith("0 requests over 0 connections")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_it_says_so_where_others_can_see_the_customers(host: str) -> None:
+    with running_sandbox("--host", host) as sandbox:
+        warning = "Whoever can reach this machine can send to it, and see the customers on its page."
+
+        assert (warning in "".join(sandbox.greeting)) is (host == "0.0.0.0")
+
+
+def test_the_first_requests_can_be_made_to_fail_and_then_some_of_them() -> None:
+    with running_sandbox("--fail-next", "2", "--fail-status", "418", "--error-rate", "100%") as sandbox:
+        statuses = [sandbox.post(USERS, {"userId": "5", "traits": {}}) for _ in range(5)]
+
+    assert statuses[:2] == [418, 418]
+    assert set(statuses[2:]) <= {500, 502, 503, 504}
+
+
 @pytest.mark.parametrize(
     "pasted",
     [KEY, base64.b64encode(f"{KEY}:".encode()).decode(), "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()],
@@ -373,6 +400,9 @@ def test_a_port_that_is_taken_is_told_in_one_line() -> None:
         (("--latency", "1s", "--faults", "latency=2s"), "'latency' is there twice"),
         (("--plan", "growth", "--faults", "rate=5"), "'rate' is there twice"),
         (("--port", "70000"), "70000"),
+        (("--error-rate", "often"), "5xx must be a probability"),
+        (("--fail-next", "0"), "0 is not in the range"),
+        (("--fail-status", "200"), "200 is not in the range"),
     ],
 )
 def test_options_that_make_no_sense_are_wrong_usage(options: tuple[str, ...], problem: str) -> None:

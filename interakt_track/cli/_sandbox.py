@@ -17,7 +17,7 @@ from interakt_track.sandbox import Sandbox
 
 from ._faults import HELP, PLANS, read_faults
 from ._request_line import request_line
-from ._screen import open_console
+from ._screen import open_console, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,8 +163,10 @@ def _greet(console: Console, url: str, *, host: str, is_key_checked: bool) -> No
     else:
         console.print(f'    track.write_key = "{ANY_KEY}"\n', style="cyan")
     if not _is_this_machine(host):
-        console.print(
-            "Whoever can reach this machine can send to it, and see the customers on its page.\n", style="yellow"
+        say(
+            console,
+            "Whoever can reach this machine can send to it, and see the customers on its page.\n",
+            style="yellow",
         )
     console.print("What arrives is shown below; Ctrl-C ends it.\n", style="dim")
 

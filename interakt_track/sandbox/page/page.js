@@ -123,6 +123,7 @@ function draw() {
   requestAnimationFrame(() => {
     isDrawing = false;
     for (const [name, number] of Object.entries(page.counts)) setText(find(`count-${name}`), count(number));
+    find("count-refused").classList.toggle("some", page.counts.refused > 0);
     showControls(page.controls);
     drawPulse(page.controls);
     showRequests(page.place.request, page.pausedAt, page.older);
