@@ -225,7 +225,8 @@ class Journal:
         """
 
         def is_wanted(request: Request) -> bool:
-            return (before is None or request.number < before) and not (only_failed and request.is_success and request.received)
+            is_failed = not (request.received and request.is_success)
+            return (before is None or request.number < before) and (is_failed or not only_failed)
 
         with self._changed:
             return list(itertools.islice(filter(is_wanted, reversed(self._requests)), count))
