@@ -80,10 +80,15 @@ class Inventory:
             newest_failed=_age(now, max((last for _, _, last in failed.values()), default=None)),
             is_held=is_held,
             requests_last_minute=self._database.value(starts, (now - MINUTE, now + CLOCK_SLACK)),
-            last_id=self._database.value(f"SELECT {NEXT_ID} - 1"),
+            last_id=self.last_id(),
             given_up=self._database.value("SELECT seq FROM sqlite_sequence WHERE name = 'failed'") or 0,
             accounts=tuple(sorted(accounts, key=lambda account: not account.is_own)),
         )
+
+    def last_id(self) -> int:
+        """Return the number of the message that was written last, whether or not it is there still."""
+        last: int = self._database.value(f"SELECT {NEXT_ID} - 1")
+        return last
 
     def waiting(self, condition: Condition, limit: int | None) -> Iterator[SpooledMessage]:
         """Give waiting messages in the order of their numbers."""
@@ -196,6 +201,7 @@ class Inventory:
             "priority": PRIORITIES[row.priority] if row.priority in range(len(PRIORITIES)) else "normal",
             "called_at": moment(row.called_at),
             "attempts": attempts,
+            "is_started": bool(row.is_started),
             "host": of.host,
             "account": hashed,
             "user_id": row.user_id,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ._errors import SettingsError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Literal
 
+    from ._account import Account
     from ._errors import QueueMessage, TrackError
     from ._ledger import Epoch
     from ._messages import Message
@@ -139,3 +142,16 @@ class Receipt:
         if self._refusal is not None:
             return self._refusal
         return None if self._message is None else self._message.outcome
+
+
+def checked_message(receipt: Receipt) -> Message:
+    """Return the message of a call that queued nothing, for who queues it in another way.
+
+    Raises:
+        SettingsError: The call made no message, or its client had no write key.
+    """
+    message = receipt._message
+    account: Account | None = None if message is None else message.account
+    if message is None or account is None or receipt.status != "disabled":
+        raise SettingsError("only what a client with enabled=False and a write_key has checked can be appended")
+    return message

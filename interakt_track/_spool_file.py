@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from ._database import Database
 from ._errors import InvalidMessageError, SpoolError
 from ._inventory import SUPERSEDED, Inventory
+from ._journal import APPEND
 from ._lease import FileLock
-from ._rows import PAYLOAD
+from ._receipt import checked_message
+from ._rows import PAYLOAD, payload
 from ._schema import NEXT_ID
 from ._selection import failed_where, person_where, waiting_where
 from ._settings import DEFAULT_HOST, Settings
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from ._account import Account
     from ._inventory import Table
+    from ._receipt import Receipt
     from ._selection import Condition
+    from ._settings import SpoolSync
 
 __all__ = [
     "Adopted",
@@ -54,6 +59,7 @@ class SpoolFile:
 
     Args:
         path: Of the file, which has to be there.
+        sync: What a message that is appended survives, as in the setting `spool_sync`.
 
     Raises:
         SpoolError: By the constructor and each method: the file cannot be used; its `reason` says why.
@@ -66,10 +72,10 @@ class SpoolFile:
         ...     spool.retry(error="RejectedError", skip_superseded=True)
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, sync: SpoolSync = "normal") -> None:
         # The path's rules are the setting's; key and host are not looked at here, and the environment's may be wrong.
         self._path = Settings(write_key="none", host=DEFAULT_HOST, spool=path).spool or ""
-        self._database = Database(self._path, may_create=False)
+        self._database = Database(self._path, sync=sync, may_create=False)
         self._inventory = Inventory(self._database)
 
     def __enter__(self) -> Self:
@@ -161,6 +167,23 @@ class SpoolFile:
         person = person_where(user_id, country_code, phone_number)
         where = failed_where(ids=ids, error=error, status_code=status_code, older_than=older_than, person=person)
         return self._inventory.failed(where, limit)
+
+    def append(self, receipts: Iterable[Receipt]) -> int:
+        """Write messages of calls that a client with `enabled=False` has checked; all of them or none.
+
+        They get the next numbers, in this order, and are sent by who sends from the file.
+
+        Returns:
+            The number of the newest message that was ever in the file.
+
+        Raises:
+            SettingsError: A call made no message, or its client had no write key.
+        """
+        messages = [checked_message(receipt) for receipt in receipts]
+        numbers = {account: self._number(account) for account in {message.account for message in messages}}
+        rows = [(APPEND, (0, numbers[message.account], *payload(message))) for message in messages]
+        self._database.run_together(rows)
+        return self._inventory.last_id()
 
     def retry(
         self,
@@ -272,9 +295,7 @@ class SpoolFile:
         if source is None:
             return Adopted(waiting=0, failed=0, is_held=False)
         database = self._database
-        values = (own, settings.host)
-        database.execute("INSERT OR IGNORE INTO account (fingerprint, host) VALUES (?, ?)", values)
-        number = database.value("SELECT number FROM account WHERE fingerprint = ?", (own,))
+        number = self._number_of(own, settings.host)
 
         def move(table: Table) -> int:
             return self._in_steps(table, f"UPDATE {table} SET account = ? WHERE account = ?", (number, source))
@@ -310,6 +331,16 @@ class SpoolFile:
             yield is_free
         finally:
             lease.let_go()
+
+    def _number(self, account: Account) -> int:
+        return self._number_of(self._inventory.fingerprint(account.host, account.write_key), account.host)
+
+    def _number_of(self, fingerprint: str, host: str) -> int:
+        """Return the number that the file knows an account by, and have it know the account."""
+        database = self._database
+        database.execute("INSERT OR IGNORE INTO account (fingerprint, host) VALUES (?, ?)", (fingerprint, host))
+        number: int = database.value("SELECT number FROM account WHERE fingerprint = ?", (fingerprint,))
+        return number
 
     def _remove_waiting(self, condition: Condition) -> int:
         """Remove through the table that tells those who called them, or have them in memory."""

@@ -31,6 +31,8 @@ class SpooledMessage:
         event: The event's name; None for an identify.
         called_at: When it was called, in UTC.
         attempts: How many requests were made for it; one that is under way is not counted yet.
+        is_started: Whether a request was started for it of which nobody has noted an answer: it is under way, or was
+            when the process that sent it ended. Of several identifies in one request, only the first one says so.
         host: The API it was called for.
         account: The beginning of what stands for host and key in the file.
         user_id: Whom it is about, as are the next two; the `repr` does not show them.
@@ -42,6 +44,7 @@ class SpooledMessage:
     priority: Priority
     called_at: datetime
     attempts: int
+    is_started: bool
     host: str
     account: str
     user_id: str | None = attrs.field(repr=False)

@@ -35,6 +35,7 @@ ONLY_IMPORTED_BY = {
     "_worker": {"_engine"},
     "httpcore": HTTP_ROOMS,
     "httpx": HTTP_ROOMS,
+    "openpyxl": {"importing._workbook"},
     "interakt_track_client": HTTP_ROOMS,
     "sqlite3": {"_database"},
 }
@@ -68,8 +69,9 @@ FACE_MAY_IMPORT = {
 }
 GUESTS_MAY_IMPORT = {
     "__main__": {"cli"},
-    "cli": {"cli", "sandbox"},
+    "cli": {"cli", "importing", "sandbox"},
     "client": {"_published"},
+    "importing": {"_lease", "importing"},  # the lock of a file that is imported is one of the spool's
     "request": {"_published"},
     "sandbox": {"sandbox"},
     "version": {"_published"},

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from keyword import iskeyword
 
 import click
 
 import interakt_track
 
-COMMANDS = ("demo", "sandbox", "identify", "event", "spool")
-"""Each is the name of a module `_<name>` here and of the click command in it, dashes as underscores."""
+COMMANDS = ("demo", "sandbox", "identify", "event", "import", "spool")
+"""Each is the name of a module `_<name>` here and of the click command in it, dashes as underscores; where Python keeps
+the name for itself, the command has a `_` behind it."""
 
 
 class Commands(click.Group):
@@ -24,7 +26,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(importlib.import_module(f"{__package__}._{name}"), name)
+        module = importlib.import_module(f"{__package__}._{name}")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
 

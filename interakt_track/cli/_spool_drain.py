@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import signal
-import threading
 import time
-from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,10 +13,11 @@ from interakt_track import Client
 from ._command_line import counted, host_option, options, write_key
 from ._screen import open_console, printable, say
 from ._spool_options import opened, span, spool_option, waiting_for_others
+from ._watching import LEAVE, LINE_INTERVAL, Pace, log_shown, stopped_by_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+    import threading
+    from collections import deque
 
     from rich.console import Console
 
@@ -29,11 +25,7 @@ if TYPE_CHECKING:
 
 LOOK = 0.25  # seconds between two looks into the file
 LOOK_SHARE = 10  # and this often as long as a look takes: counting a million messages is some work
-LINE_INTERVAL = 10.0  # seconds between two lines where no bar can move
-LEAVE = 5.0  # seconds for what is in flight
-WINDOW = 60.0  # seconds over which the rate is taken
 DAY = 86_400.0
-MAX_LOG_LENGTH = 1000  # of a line; it may hold what a server said
 
 EXAMPLES = """\b
 Examples:
@@ -113,7 +105,7 @@ def drain(
         if begun.is_held:
             say(console, "Another process sends from the file; this one watches, and takes over if that one ends.")
         with (
-            _log_shown(console) as log,
+            log_shown(console) as log,
             Client(
                 write_key=key,
                 host=host,
@@ -123,7 +115,7 @@ def drain(
                 shutdown_timeout=LEAVE,
                 spool_retention=retention * DAY,
             ),
-            _stopped_by_signals() as stop,
+            stopped_by_signals() as stop,
         ):
             course = _watch(console, _Course(file, begun, key, host), stop, timeout=timeout, log=log)
         course.look()
@@ -140,7 +132,7 @@ class _Course:
         self._begun = begun
         self._key = key
         self._host = host
-        self._sent_at: deque[tuple[float, int]] = deque()
+        self._pace = Pace()
         self.started = time.monotonic()
         self.sent = self.failed = 0
         self.waiting = 0
@@ -157,19 +149,12 @@ class _Course:
         self.failed = found.given_up - begun.given_up
         called = found.last_id - begun.last_id
         self.sent = max(self.sent, begun.waiting + called - found.waiting - self.failed)
-        self._sent_at.append((now, self.sent))
-        while now - self._sent_at[0][0] > WINDOW:
-            self._sent_at.popleft()
-
-    @property
-    def per_minute(self) -> float:
-        """Messages sent in a minute, by those of the last one."""
-        (first, before), (last, now) = self._sent_at[0], self._sent_at[-1]
-        return (now - before) * 60 / (last - first) if last > first else 0.0
+        self._pace.note(self.sent)
 
     def __str__(self) -> str:
-        pace = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""
-        left = f", {span(self.waiting * 60 / self.per_minute)} left" if self.per_minute and self.waiting else ""
+        per_minute = self._pace.per_minute
+        pace = f", {per_minute:,.0f} a minute" if per_minute else ""
+        left = f", {span(self.waiting * 60 / per_minute)} left" if per_minute and self.waiting else ""
         return f"{self.sent:,} sent, {self.failed:,} failed{pace}{left}"
 
 
@@ -221,41 +206,3 @@ def _note_strangers(console: Console, found: SpoolStatus) -> None:
             f"{counted(others)} of another key or host left alone; see `interakt-track spool adopt`.",
             style="yellow",
         )
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """Give what Ctrl-C, or a SIGTERM as deploys send it, sets; a second one interrupts."""
-    stop = threading.Event()
-
-    def note(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.default_int_handler)
-        stop.set()
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _log_shown(console: Console) -> Iterator[deque[str]]:
-    """Collect what the SDK would log, to be shown where the bar does not overwrite it."""
-    lines: deque[str] = deque()
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(printable(record.getMessage(), at_most=MAX_LOG_LENGTH))
-
-    handler = Collect(logging.WARNING)
-    logger = logging.getLogger("interakt_track")
-    logger.addHandler(logging.NullHandler())  # what is told when the process ends has been counted here
-    logger.addHandler(handler)
-    try:
-        yield lines
-    finally:
-        logger.removeHandler(handler)
-        for line in lines:
-            say(console, line, style="yellow")

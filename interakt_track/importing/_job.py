@@ -1,0 +1,164 @@
+"""One import from its first look at the state to the file of rejected rows; who may begin, go on, and end it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import attrs
+
+from interakt_track import SpoolFile
+from interakt_track._lease import FileLock
+
+from ._check import check
+from ._rejected import rejected_rows, write_rejected
+from ._state import State, check_position, check_resumable, digest_of_file, digest_of_plan, load_state
+from ._table import ImportFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from interakt_track import FailedMessage
+
+    from ._calls import Calls
+    from ._check import Findings
+    from ._columns import Plan
+    from ._places import Places
+    from ._rejected import Rejected
+    from ._table import Record, Table
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """What is imported, and how.
+
+    Attributes:
+        places: Where its files are.
+        table: The file's.
+        plan: What each column is.
+        calls: What makes the calls; with the write key of the account.
+        encoding: As the option says.
+        sheet: As the option says.
+    """
+
+    places: Places
+    table: Table
+    plan: Plan
+    calls: Calls
+    encoding: str | None = None
+    sheet: str | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from importing the same file meanwhile.
+
+        Raises:
+            ImportFileError: Another process is at it.
+        """
+        lock = FileLock(str(self.places.lock))
+        try:
+            is_free = lock.take()
+        except OSError as error:
+            raise ImportFileError(f"{self.places.lock} cannot be made: {error.strerror}") from error
+        if not is_free:
+            raise ImportFileError(f"another process is importing {self.places.file} right now")
+        try:
+            yield
+        finally:
+            lock.let_go()
+
+    def known_state(self, *, is_anew: bool) -> State | None:
+        """Return the state of an import that was begun; None where there is none, or it is to be forgotten.
+
+        Args:
+            is_anew: Whether all of it is to be sent, whatever was.
+
+        Raises:
+            ImportFileError: It is finished already, or it is not known how far it is.
+        """
+        if is_anew:
+            return None
+        state = load_state(self.places.state)
+        if state is None and self.places.spool.exists():
+            raise ImportFileError(
+                f"{self.places.spool} is left of an import, and {self.places.state.name}, which says how far it was, "
+                "is gone; --restart begins anew, and sends all of the file"
+            )
+        if state is not None and state.is_finished:
+            raise ImportFileError(
+                f"this import is finished: {state.delivered:,} delivered, {state.refused:,} refused; "
+                "--again sends all of the file once more"
+            )
+        return state
+
+    def examine(
+        self, known: State | None, *, on_rows: Callable[[int], None] = lambda rows: None
+    ) -> tuple[State, Findings]:
+        """Check all rows, and return the state to go on with.
+
+        Args:
+            known: The state of the import that was begun.
+            on_rows: As in `check`.
+
+        Raises:
+            ImportFileError: What was begun is another import.
+        """
+        in_doubt = self.started() if known is not None else ()
+        found = check(self.table, self.calls, sought=frozenset(in_doubt), on_rows=on_rows)
+        now = State(
+            content=digest_of_file(self.places.file),
+            options=digest_of_plan(self.plan, encoding=self.encoding, sheet=self.sheet),
+            fine=found.fine,
+            fine_rows=found.digest,
+        )
+        if known is None:
+            return now, found
+        check_resumable(known, now)
+        return known, found
+
+    def started(self) -> tuple[int, ...]:
+        """Return the numbers of messages whose request was under way when the process before ended."""
+        if not self.places.spool.exists():
+            return ()
+        with SpoolFile(self.places.spool) as spool:
+            return tuple(message.id for message in spool.waiting() if message.is_started)
+
+    def begin_anew(self) -> None:
+        """Forget an import that was begun or finished."""
+        self.places.state.unlink(missing_ok=True)
+        self.places.remove_spool()
+
+    def place(self, state: State, spool: SpoolFile) -> None:
+        """Find out how many rows the spool was handed.
+
+        Raises:
+            ImportFileError: The spool is not this import's.
+        """
+        last_id = spool.status().last_id
+        check_position(state, last_id)
+        state.handed = state.handing = last_id
+
+    def finish(self, state: State, spool: SpoolFile | None) -> Rejected | None:
+        """Write the rejected rows and the state, and remove the spool; None where no row was rejected.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        state.refused = 0 if spool is None else spool.status().failed
+        state.delivered = state.handed - state.refused
+
+        def rows() -> Iterator[tuple[Record, str]]:
+            refused = () if spool is None else ((message.id, said_by_api(message)) for message in spool.failed())
+            return rejected_rows(self.table, self.calls, refused)
+
+        rejected = write_rejected(self.places.rejected, self.table, rows, known=state.rejected)
+        state.rejected = "" if rejected is None else rejected.digest
+        state.is_finished = True
+        state.save(self.places.state)
+        return rejected
+
+
+def said_by_api(message: FailedMessage) -> str:
+    """Return why a message was refused, in one line."""
+    text = " ".join(message.message.split())
+    return f"the API answered {message.status_code}: {text}" if message.status_code is not None else text

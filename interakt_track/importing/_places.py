@@ -1,0 +1,88 @@
+"""Where the files of an import are: beside the one that is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+import attrs
+
+from ._table import ImportFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPOOL_ENDINGS = ("", "-wal", "-shm", "-journal", "-lease", "-open", "-opening")
+
+
+@attrs.frozen
+class Places:
+    """The paths.
+
+    Attributes:
+        file: What is imported.
+    """
+
+    file: Path
+
+    @property
+    def spool(self) -> Path:
+        """The messages that are handed over and not delivered."""
+        return self._beside("import.db")
+
+    @property
+    def state(self) -> Path:
+        """How far it is."""
+        return self._beside("import.json")
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that imports."""
+        return self._beside("import.lock")
+
+    @property
+    def rejected(self) -> Path:
+        """The rows that were wrong, or refused."""
+        return self._beside("rejected.csv")
+
+    def remove_spool(self) -> None:
+        """Remove the spool, and what SQLite and its locks have beside it."""
+        for ending in SPOOL_ENDINGS:
+            self.spool.with_name(self.spool.name + ending).unlink(missing_ok=True)
+
+    def _beside(self, ending: str) -> Path:
+        return self.file.with_name(f"{self.file.name}.{ending}")
+
+
+def keep_input(stream: BinaryIO, folder: Path) -> Path:
+    """Copy a stream that can be read once to a file that is named by its content, and return where it is.
+
+    Raises:
+        ImportFileError: It cannot be written.
+    """
+    digest = hashlib.sha256()
+    try:
+        handle, name = tempfile.mkstemp(prefix=".stdin-", dir=folder)  # its owner's alone
+        with os.fdopen(handle, "wb") as file:
+            for block in _blocks(stream):
+                digest.update(block)
+                file.write(block)
+        path = folder / f"stdin-{digest.hexdigest()[:12]}"
+        Path(name).replace(path)
+    except OSError as error:
+        raise ImportFileError(f"what is on stdin cannot be kept in {folder}: {error.strerror}") from error
+    return path
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    while block := stream.read(1 << 20):
+        yield block
+
+
+def opened_privately(path: Path) -> TextIO:
+    """Open a file to write anew that nobody but its owner can read; line ends are written as they are."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return os.fdopen(handle, "w", encoding="utf-8", newline="")
