@@ -6,14 +6,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ._calls import RowError
+from ._table import ImportFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from interakt_track import Receipt, SpoolFile
 
     from ._calls import Calls
+    from ._places import Places
     from ._state import State
     from ._table import Table
 
@@ -27,15 +28,16 @@ class Feeder:
     Args:
         spool: Of this import; it has had `state.handed` messages.
         state: Of the import; saved around each append.
-        path: Of the state's file.
+        places: Where the file and the state are.
         table: What is imported.
         calls: What makes the calls.
     """
 
-    def __init__(self, spool: SpoolFile, state: State, path: Path, table: Table, calls: Calls) -> None:
+    def __init__(self, spool: SpoolFile, state: State, places: Places, table: Table, calls: Calls) -> None:
         self._spool = spool
         self._state = state
-        self._path = path
+        self._places = places
+        self._mark = places.mark()
         self._table = table
         self._calls = calls
         self._fine: Iterator[Receipt] | None = None
@@ -52,16 +54,18 @@ class Feeder:
 
         Raises:
             SpoolError: The spool takes none; nothing of this step was handed over.
-            ImportFileError: The table cannot be read any further.
+            ImportFileError: The table cannot be read any further, or was changed since this feeder was made.
             OSError: The state cannot be saved.
         """
         state = self._state
         while self.has_more() and waiting + STEP <= AHEAD:
+            if self._places.mark() != self._mark:
+                raise ImportFileError(f"{self._places.file} was changed while it was imported")
             if self._fine is None:
                 self._fine = islice(fine_calls(self._table, self._calls), state.handed, state.fine)
             step = list(islice(self._fine, STEP))
             state.handing = state.handed + len(step)
-            state.save(self._path)
+            state.save(self._places.state)
             try:
                 self._spool.append(step)
             except BaseException:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import attrs
 
-from interakt_track import SpoolFile
+from interakt_track import SpoolError, SpoolFile
 from interakt_track._lease import FileLock
 
 from ._check import check
@@ -67,17 +67,12 @@ class Job:
         finally:
             lock.let_go()
 
-    def known_state(self, *, is_anew: bool) -> State | None:
-        """Return the state of an import that was begun; None where there is none, or it is to be forgotten.
-
-        Args:
-            is_anew: Whether all of it is to be sent, whatever was.
+    def known_state(self) -> State | None:
+        """Return the state of an import that was begun; None where there is none.
 
         Raises:
             ImportFileError: It is finished already, or it is not known how far it is.
         """
-        if is_anew:
-            return None
         state = load_state(self.places.state)
         if state is None and self.places.spool.exists():
             raise ImportFileError(
@@ -85,11 +80,30 @@ class Job:
                 "is gone; --restart begins anew, and sends all of the file"
             )
         if state is not None and state.is_finished:
+            self.places.remove_spool()  # should the process have ended just before it did
             raise ImportFileError(
                 f"this import is finished: {state.delivered:,} delivered, {state.refused:,} refused; "
                 "--again sends all of the file once more"
             )
         return state
+
+    def forget(self) -> str:
+        """Forget an import that was begun or finished; return the digest of the rejected rows that it has written.
+
+        Raises:
+            ImportFileError: A process sends from its spool.
+        """
+        if self.places.spool.exists():
+            with suppress(SpoolError), SpoolFile(self.places.spool) as spool:
+                if spool.status().is_held:
+                    raise ImportFileError(f"another process sends from {self.places.spool}; end it first")
+        try:
+            state = load_state(self.places.state)
+        except ImportFileError:  # damaged; this is how to get rid of it
+            state = None
+        self.places.state.unlink(missing_ok=True)
+        self.places.remove_spool()
+        return "" if state is None else state.rejected
 
     def examine(
         self, known: State | None, *, on_rows: Callable[[int], None] = lambda rows: None
@@ -103,7 +117,7 @@ class Job:
         Raises:
             ImportFileError: What was begun is another import.
         """
-        in_doubt = self.started() if known is not None else ()
+        in_doubt = self._started() if known is not None else ()
         found = check(self.table, self.calls, sought=frozenset(in_doubt), on_rows=on_rows)
         now = State(
             content=digest_of_file(self.places.file),
@@ -116,27 +130,42 @@ class Job:
         check_resumable(known, now)
         return known, found
 
-    def started(self) -> tuple[int, ...]:
-        """Return the numbers of messages whose request was under way when the process before ended."""
-        if not self.places.spool.exists():
-            return ()
-        with SpoolFile(self.places.spool) as spool:
-            return tuple(message.id for message in spool.waiting() if message.is_started)
+    def place(self, state: State, *, write_key: str, host: str | None) -> None:
+        """Find out how many rows the spool was handed, and see that they are for this account.
 
-    def begin_anew(self) -> None:
-        """Forget an import that was begun or finished."""
-        self.places.state.unlink(missing_ok=True)
-        self.places.remove_spool()
-
-    def place(self, state: State, spool: SpoolFile) -> None:
-        """Find out how many rows the spool was handed.
+        What waits under another key is given this one only if nothing was sent: the other one was wrong, then.
 
         Raises:
-            ImportFileError: The spool is not this import's.
+            ImportFileError: The spool is not this import's, or a part of it was sent under another key.
+            SettingsError: It was begun for another host.
         """
-        last_id = spool.status().last_id
-        check_position(state, last_id)
-        state.handed = state.handing = last_id
+        if not self.places.spool.exists():
+            check_position(state, 0)
+            state.handed = state.handing = 0
+            return
+        with SpoolFile(self.places.spool) as spool:
+            found = spool.status(write_key=write_key, host=host)
+            check_position(state, found.last_id)
+            state.handed = state.handing = found.last_id
+            if all(account.is_own for account in found.accounts):
+                return
+            if found.waiting < found.last_id:
+                raise ImportFileError(
+                    "a part of this import was sent under another key or host; use that one, or --restart to send all of "
+                    "it under this one. If the same account has a new key: interakt-track spool adopt --spool "
+                    f"{self.places.spool}"
+                )
+            spool.adopt(write_key, host)
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Count as one that has the spool open: a client that leaves it ends what is in flight then, and no more."""
+        presence = FileLock(f"{self.places.spool}-open")
+        presence.take(is_shared=True)
+        try:
+            yield
+        finally:
+            presence.let_go()
 
     def finish(self, state: State, spool: SpoolFile | None) -> Rejected | None:
         """Write the rejected rows and the state, and remove the spool; None where no row was rejected.
@@ -156,6 +185,13 @@ class Job:
         state.is_finished = True
         state.save(self.places.state)
         return rejected
+
+    def _started(self) -> tuple[int, ...]:
+        """Return the numbers of messages whose request was under way when the process before ended."""
+        if not self.places.spool.exists():
+            return ()
+        with SpoolFile(self.places.spool) as spool:
+            return tuple(message.id for message in spool.waiting() if message.is_started)
 
 
 def said_by_api(message: FailedMessage) -> str:

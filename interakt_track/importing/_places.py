@@ -48,6 +48,14 @@ class Places:
         """The rows that were wrong, or refused."""
         return self._beside("rejected.csv")
 
+    def mark(self) -> tuple[int, int, int]:
+        """Return what is another value when the file was written to, or replaced."""
+        try:
+            found = self.file.stat()
+        except OSError:
+            return 0, 0, 0
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
     def remove_spool(self) -> None:
         """Remove the spool, and what SQLite and its locks have beside it."""
         for ending in SPOOL_ENDINGS:
