@@ -69,13 +69,13 @@ def import_all(console: Console, job: Job, key: str, how: Asked) -> int:
         state, found = _examined(console, job, known, how)
         if not how.is_json:
             show_findings(console, found, is_shown=how.show)
+        if known is not None:
+            job.place(state, write_key=key, host=how.host)
+            _tell_resumed(console, found, how)
         if found.fine:
             _make_sure(console, state, how)
         if is_anew:
             state.rejected = job.forget()
-        if known is not None:
-            _tell_resumed(console, found, how)
-        job.place(state, write_key=key, host=how.host)
         state.save(job.places.state)
         course, rejected = _send(console, job, state, key, how) if found.fine else (None, job.finish(state, None))
         return _sum_up(console, found, course, rejected, how)
@@ -172,6 +172,7 @@ def _sum_up(console: Console, found: Findings, course: Course | None, rejected: 
                 "sent": sent,
                 "refused": refused,
                 "left": left,
+                "in_doubt": sorted(found.sought.values()),
                 "rejected": None if rejected is None else str(rejected.path),
             }
         )

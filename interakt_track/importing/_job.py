@@ -159,7 +159,7 @@ class Job:
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
-        """Count as one that has the spool open: a client that leaves it ends what is in flight then, and no more."""
+        """Count as one that has the spool open: a client that leaves it then ends what is in flight, no more."""
         presence = FileLock(f"{self.places.spool}-open")
         presence.take(is_shared=True)
         try:

@@ -48,21 +48,27 @@ def _marked_encoding(path: Path) -> str:
 
 def _explained(path: Path, encoding: str) -> ImportFileError:
     """Return the error that tells where the first byte is that is no text."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    offset = 0
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            pending = len(decoder.getstate()[0])
-            try:
-                decoder.decode(block)
-            except UnicodeDecodeError as error:
-                offset += error.start - pending
-                break
-            except UnicodeError:
-                break
-            offset += len(block)
+    offset = _first_wrong_byte(path, encoding)
     name = "UTF-8" if encoding == "utf-8-sig" else encoding
     return ImportFileError(
         f"{path.name} is no {name} text: byte {offset:,} is wrong (counted from 0); "
         "if it was saved by a spreadsheet on Windows, try --encoding cp1252, or save it as CSV UTF-8"
     )
+
+
+def _first_wrong_byte(path: Path, encoding: str) -> int:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset = 0
+    with path.open("rb") as file:
+        while True:
+            block = file.read(BLOCK)
+            pending = len(decoder.getstate()[0])  # bytes of a character that the last block began
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                return offset - pending + error.start
+            except UnicodeError:  # UTF-16 without its mark
+                return offset
+            if not block:
+                return offset
+            offset += len(block)
