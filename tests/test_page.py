@@ -5,7 +5,9 @@ Chromium comes with `scripts/install_system_parts.sh`. The pictures that the tes
 
 from __future__ import annotations
 
+import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 SCREENSHOTS = ROOT / ".cache" / "screenshots"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 375, "height": 812}
+expect.set_options(timeout=20_000)  # milliseconds; on a machine that has much else to do
 LIVE = '#live[data-state="live"]'
 
 pytestmark = pytest.mark.timeout(180)  # a browser's first start on a busy machine
@@ -137,13 +140,17 @@ def test_what_arrives_is_seen_at_once_with_its_counters(page: Page, api: httpx.C
         expect(page.locator(f"#count-{name}")).to_have_text(str(number))
 
 
-def test_a_request_that_is_not_answered_yet_is_seen_too(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
-    sandbox.faults = "latency=30s"
-    with pytest.raises(httpx.ReadTimeout):
-        api.post(EVENTS, json=order(), timeout=0.5)
+def test_a_request_that_is_not_answered_yet_is_seen_too(sandbox: Sandbox, page: Page) -> None:
+    sandbox.faults = "latency=50s"
+    url, body = urlsplit(sandbox.url), json.dumps(order())
+    head = f"POST {EVENTS} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
 
-    expect(page.locator("#requests .what")).to_have_text(["Order Placed"])
-    expect(page.locator("#requests .took")).not_to_have_text("…")
+    with socket.create_connection((url.hostname or "", url.port or 0)) as client:
+        client.sendall((head + body).encode())
+        expect(page.locator("#requests .what")).to_have_text(["Order Placed"])
+        expect(page.locator("#requests .took")).to_have_text(["…"])
+
+    expect(page.locator("#requests .took")).not_to_have_text(["…"])
 
 
 def test_the_chart_shows_the_seconds_and_the_limit_of_the_plan(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
@@ -392,7 +399,7 @@ def test_a_plan_that_the_page_does_not_propose_is_shown(sandbox: Sandbox, open_w
     page = open_window().open()
 
     expect(page.get_by_label("Plan").locator("option:checked")).to_have_text("50 in 10 s")
-    expect(page.locator("#controls")).to_have_attribute("title", "Also: reset 1 %")
+    expect(page.locator("#others")).to_have_text("Also: reset 1 %")
 
 
 # What must not happen.

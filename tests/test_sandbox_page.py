@@ -81,16 +81,22 @@ class Listener:
                 if "data: " in block:
                     return Event(block)
                 continue
-            size = int(self._file.readline(), 16)
-            assert size, "the stream has ended"
-            self._text += self._file.read(size + 2)[:-2].decode()
+            self._text += self._read_chunk()
 
-    def next_numbers(self) -> list[int]:
-        """Wait for an event that tells of requests."""
-        while True:
-            event = self.next()
-            if event.numbers:
-                return event.numbers
+    def next_with_requests(self) -> Event:
+        """Wait for the next event that tells of requests."""
+        return next(event for event in iter(self.next, None) if event.numbers)
+
+    def read_until(self, text: str) -> str:
+        """Wait until this has come."""
+        while text not in self._text:
+            self._text += self._read_chunk()
+        return self._text
+
+    def _read_chunk(self) -> str:
+        size = int(self._file.readline(), 16)
+        assert size, "the stream has ended"
+        return self._file.read(size + 2)[:-2].decode()
 
     def close(self) -> None:
         self._file.close()
@@ -160,6 +166,13 @@ def test_what_the_page_asks_for_is_no_request_of_the_api(sandbox: Sandbox, desk:
     assert (sandbox.counts.requests, sandbox.counts.connections) == (0, 0)
 
 
+def test_a_connection_that_the_api_got_first_stays_counted(sandbox: Sandbox, api: httpx.Client) -> None:
+    for path in (EVENTS, "/_sandbox/plan", EVENTS):
+        api.post(path, json=ORDER)
+
+    assert (sandbox.counts.requests, sandbox.counts.connections) == (2, 1)
+
+
 def test_without_a_page_its_paths_are_unknown_to_the_api() -> None:
     with Sandbox() as sandbox:
         statuses = [httpx.get(f"{sandbox.url}{path}").status_code for path in ("/", "/_sandbox/state")]
@@ -205,8 +218,8 @@ def test_a_request_is_told_when_it_arrives_and_when_it_is_answered(sandbox: Sand
     with listening(sandbox, after=cursor_of(sandbox)) as listener:
         with socket.create_connection((url.host, url.port)) as client:
             client.sendall((head + body).encode())
-            waiting = next(event for event in iter(listener.next, None) if event.numbers)
-        ended = next(event for event in iter(listener.next, None) if event.numbers)
+            waiting = listener.next_with_requests()
+        ended = listener.next_with_requests()
 
     assert [row["outcome"] for row in waiting.data["requests"]] == ["pending"]
     assert [row["number"] for row in ended.data["requests"]] == [row["number"] for row in waiting.data["requests"]]
@@ -262,7 +275,7 @@ def test_who_missed_what_has_left_is_told_to_load_everything(api: httpx.Client) 
         with listening(sandbox, last_event_id=cursor) as listener:
             first = listener.next()
             small.post(EVENTS, json=ORDER)
-            second = next(event for event in iter(listener.next, None) if event.numbers)
+            second = listener.next_with_requests()
 
     assert (first.kind, first.numbers) == ("anew", [])
     assert (second.kind, second.numbers) == ("news", [5])
@@ -323,6 +336,17 @@ def test_a_listener_who_has_left_is_noticed(sandbox: Sandbox) -> None:
         assert board.listeners == 1
 
     wait_until(lambda: board.listeners == 0)
+
+
+def test_a_silent_stream_says_something_now_and_then_so_that_a_dead_line_is_noticed(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interakt_track.sandbox._stream.SILENCE", 0.01)
+
+    with listening(sandbox, after=cursor_of(sandbox)) as listener:
+        listener.next()
+
+        assert listener.read_until(": nothing new\n\n")
 
 
 def test_there_is_room_for_so_many_listeners_and_for_another_when_one_has_left(sandbox: Sandbox) -> None:
@@ -453,7 +477,7 @@ def test_the_oldest_requests_are_reached_page_by_page(desk: httpx.Client, api: h
     assert failed == [5, 3, 1]
 
 
-@pytest.mark.parametrize("path", ["requests/7", "people/7"])
+@pytest.mark.parametrize("path", ["requests/7", "people/7", "requests/x", f"people/{'9' * 5000}"])
 def test_what_is_not_kept_is_a_404(desk: httpx.Client, path: str) -> None:
     answer = desk.get(path)
 
@@ -681,6 +705,15 @@ def test_the_oldest_requests_leave_when_their_bodies_are_too_many_bytes() -> Non
         assert kept == [str(number) for number in range(30)][-len(kept) :]
         assert sum(len(body["event"]) for body in sandbox.events) < 10_000
         assert sandbox.counts.requests == 30
+
+
+def test_what_the_page_knows_of_leaves_with_the_requests() -> None:
+    with Sandbox(page=True, keep=20) as sandbox, httpx.Client(base_url=sandbox.url, auth=("any-key", "")) as api:
+        statuses(api, 100)
+
+        board = sandbox._app._board
+        assert len(board._changes._revisions) == 20
+        assert board.news(cursor_of(sandbox), 0, 1000).numbers == []
 
 
 def test_headers_count_as_bytes_that_are_kept() -> None:

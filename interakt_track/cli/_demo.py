@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LOOK = 0.05  # seconds between two looks at how far the delivery is
 LEAVE = 1.0  # seconds to leave in when the time was up or Ctrl-C was pressed: the sandbox is as near as it gets
 KEEP = 200_000  # requests of which the records stay: 9,000 messages with all their retries
+KEEP_BYTES = 1 << 30  # far more than these are
 
 
 EXAMPLES = """\b
@@ -85,7 +86,7 @@ def _run(console: Console, *, customers: int, plan: FaultPlan, timeout: float) -
     def count_reason(error: TrackError, _: object) -> None:
         reasons[str(error)] += 1
 
-    with Sandbox(faults=plan, keep=KEEP) as local_api:
+    with Sandbox(faults=plan, keep=KEEP, keep_bytes=KEEP_BYTES) as local_api:
         console.print(f"A shop's day, sent to a local Track API at {local_api.url}\n", style="bold", soft_wrap=True)
         with Client(
             write_key="no-key-needed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -37,8 +37,10 @@ class Bell:
 
     def ring(self) -> None:
         """Wake the listener; costs nothing where it is woken already."""
-        if not self._is_rung and not self._loop.is_closed():
-            self._is_rung = True
+        if self._is_rung:
+            return
+        self._is_rung = True
+        with suppress(RuntimeError):  # the loop has been closed: nobody listens any more
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def heard(self) -> None:

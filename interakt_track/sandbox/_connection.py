@@ -27,12 +27,12 @@ class Connection:
     Attributes:
         number: Counts up from 1.
         lost: Set when it is no more, whoever ended it.
-        is_counted: Whether it is one of the journal's; those of the page are not.
+        is_used: Whether a request came over it.
     """
 
     def __init__(self, number: int, transport: asyncio.Transport) -> None:
         self.number = number
-        self.is_counted = True
+        self.is_used = False
         self.lost = asyncio.Event()
         self._transport = transport
         self._socket: socket.socket = transport.get_extra_info("socket")

@@ -20,12 +20,16 @@ from ._stream import stream
 from ._views import counts_view, person_row, person_view, request_row, request_view
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ._app import Office
     from ._board import Board, News
     from ._connection import Connection
     from ._records import Request
+
+    Endpoint = Callable[[HTTPRequest], Awaitable[Response]]
 
 PREFIX = "/_sandbox/"
 FOLDER = Path(__file__).with_name("page")
@@ -93,12 +97,12 @@ class Desk:
             [
                 Route(f"{PREFIX}state", self._state),
                 Route(f"{PREFIX}requests", self._requests),
-                Route(f"{PREFIX}requests/{{number:int}}", self._request),
+                Route(f"{PREFIX}requests/{{number}}", self._request),
                 Route(f"{PREFIX}people", self._people),
-                Route(f"{PREFIX}people/{{number:int}}", self._person),
-                Route(f"{PREFIX}plan", self._follow, methods=["POST"]),
-                Route(f"{PREFIX}failures", self._fail, methods=["POST"]),
-                Route(f"{PREFIX}clear", self._clear, methods=["POST"]),
+                Route(f"{PREFIX}people/{{number}}", self._person),
+                Route(f"{PREFIX}plan", self._control(self._follow), methods=["POST"]),
+                Route(f"{PREFIX}failures", self._control(self._fail), methods=["POST"]),
+                Route(f"{PREFIX}clear", self._control(self._clear), methods=["POST"]),
             ],
             redirect_slashes=False,
         )
@@ -106,13 +110,13 @@ class Desk:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         path: str = scope["path"]
+        connection: Connection = scope["extensions"][EXTENSION]
+        is_first, connection.is_used = not connection.is_used, True
         is_file = path in FILES and scope["method"] in ("GET", "HEAD")
         if not is_file and not path.startswith(PREFIX):
             await self._api(scope, receive, send)
             return
-        connection: Connection = scope["extensions"][EXTENSION]
-        if connection.is_counted:
-            connection.is_counted = False
+        if is_first:
             self._journal.disown_connection()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         objection = find_objection(headers, self._host)
@@ -160,15 +164,14 @@ class Desk:
         return _answer(200, self._now(news) | state)
 
     async def _requests(self, request: HTTPRequest) -> Response:
-        before = request.query_params.get("before", "")
-        number = int(before) if before.isdecimal() and len(before) < 16 else None
+        number = _number(request.query_params.get("before", ""))
         only_failed = request.query_params.get("failed") == "1"
         records = self._journal.newest(ROWS, before=number, only_failed=only_failed)
         rows = [self._row(record) for record in records]
         return _answer(200, {"requests": rows})
 
     async def _request(self, request: HTTPRequest) -> Response:
-        record = self._journal.find(request.path_params["number"])
+        record = self._journal.find(_number(request.path_params["number"]) or 0)
         if record is None:
             return _answer(404, {"message": "This request has left to make room for newer ones."})
         return _answer(200, request_view(record, self._board.subject(record.body)))
@@ -178,45 +181,43 @@ class Desk:
         return _answer(200, {"people": [person_row(person) for person in found], "total": total})
 
     async def _person(self, request: HTTPRequest) -> Response:
-        person = self._board.person(request.path_params["number"])
+        person = self._board.person(_number(request.path_params["number"]) or 0)
         if person is None:
             return _answer(404, {"message": "This person is not known any more."})
         return _answer(200, person_view(person, self._journal.find))
 
-    async def _follow(self, request: HTTPRequest) -> Response:
-        try:
-            wishes = await _read(request)
-            self._script.adjust(lambda plan: _controls.changed(plan, wishes))
-        except ValueError as error:
-            return _answer(400, {"message": str(error)})
-        except Refusal as refusal:
-            return _answer(refusal.status, {"message": refusal.message})
-        return self._changed()
+    def _control(self, follow: Callable[[dict[str, Any]], None]) -> Endpoint:
+        """Return the endpoint of a control: it answers what is in force afterwards, or why a wish is not granted."""
 
-    async def _fail(self, request: HTTPRequest) -> Response:
-        try:
-            requests, status = _controls.failures(await _read(request))
-        except ValueError as error:
-            return _answer(400, {"message": str(error)})
-        except Refusal as refusal:
-            return _answer(refusal.status, {"message": refusal.message})
+        async def serve(request: HTTPRequest) -> Response:
+            try:
+                follow(await _read(request))
+            except Refusal as refusal:
+                return _answer(refusal.status, {"message": refusal.message})
+            except ValueError as error:
+                return _answer(400, {"message": str(error)})
+            self._board.ring()
+            return _answer(200, self._controls())
+
+        return serve
+
+    def _follow(self, wishes: dict[str, Any]) -> None:
+        self._script.adjust(lambda plan: _controls.changed(plan, wishes))
+
+    def _fail(self, wishes: dict[str, Any]) -> None:
+        requests, status = _controls.failures(wishes)
         if self._script.left() + requests > MAX_SCRIPTED:
-            return _answer(400, {"message": f"more than {MAX_SCRIPTED} failures would wait for their requests"})
+            raise ValueError(f"more than {MAX_SCRIPTED} failures would wait for their requests")
         self._script.append([Fault(status=status)] * requests, None)
-        return self._changed()
 
-    async def _clear(self, request: HTTPRequest) -> Response:
-        try:
-            await _read(request)
-        except Refusal as refusal:
-            return _answer(refusal.status, {"message": refusal.message})
+    def _clear(self, _: dict[str, Any]) -> None:
         self._script.clear()
         self._journal.clear()
-        return self._changed()
 
-    def _changed(self) -> Response:
-        self._board.ring()
-        return _answer(200, self._controls())
+
+def _number(text: str) -> int | None:
+    """Return the number of a record or a person; None for what is no such number."""
+    return int(text) if text.isdecimal() and len(text) < 16 else None
 
 
 async def _read(request: HTTPRequest) -> dict[str, Any]:

@@ -220,6 +220,7 @@ def serve(
     keep: int = KEEP,
     on_ready: Callable[[Sandbox], None] | None = None,
     on_request: Callable[[Request], None] | None = None,
+    page: bool = False,
 ) -> None:
     """Run a sandbox until Ctrl-C; prints nothing.
 
@@ -231,11 +232,14 @@ def serve(
         keep: As in `Sandbox`.
         on_ready: Called once it listens.
         on_request: As in `Sandbox`.
+        page: As in `Sandbox`.
 
     Raises:
         OSError: The address cannot be listened on.
     """
-    sandbox = Sandbox(host=host, port=port, write_key=write_key, faults=faults, keep=keep, on_request=on_request)
+    sandbox = Sandbox(
+        host=host, port=port, write_key=write_key, faults=faults, keep=keep, on_request=on_request, page=page
+    )
     with sandbox:
         if on_ready is not None:
             on_ready(sandbox)

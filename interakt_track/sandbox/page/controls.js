@@ -41,8 +41,7 @@ export function showControls(controls) {
   setValue(find("latency"), String(round(controls.latency * 1000)));
   setValue(find("error-rate"), String(round(controls.error_rate * 100)));
   setText(find("fail"), controls.failing ? `Fail (${count(controls.failing)} to come)` : "Fail");
-  const others = controls.others.length ? `Also: ${controls.others.join(", ")}` : "";
-  find("controls").title = others;
+  setText(find("others"), controls.others.length ? `Also: ${controls.others.join(", ")}` : "");
 }
 
 const round = (number) => Math.round(number * 1e4) / 1e4;

@@ -4,6 +4,8 @@ import { clock, moment, plural } from "./format.js";
 import { fill, find, make, reconcile, setText } from "./dom.js";
 import { closer, setCurrent } from "./requests.js";
 
+let shown = null; // what the pane was made of
+
 /**
  * @param {{people: Array, total: number}} found
  * @param {number|null} chosen The number of the person who is looked at.
@@ -36,13 +38,17 @@ function updateRow(item, person, chosen) {
   setCurrent(link, person.number === chosen);
 }
 
-/** Fill the pane with everything of one person; with null, say that there is nobody. */
-export function showPerson(view, chosenRequest, message = "") {
+/** Fill the pane with everything of one person; where that is null, say why. */
+export function showPerson(view, chosenRequest, absence) {
   const pane = find("person");
   if (view === null) {
-    pane.replaceChildren(make("header", {}, make("h2", { id: "person-name", text: message }), closer("person")));
+    shown = null;
+    fill(pane, make("header", {}, make("h2", { id: "person-name", text: absence }), closer("person")));
     return;
   }
+  const key = JSON.stringify([view, chosenRequest]);
+  if (shown === key) return; // what somebody has marked in it stays marked
+  shown = key;
   const focus = keepFocus(pane);
   fill(pane,
     make("header", {}, make("h2", { id: "person-name", text: view.name }), closer("person")),
@@ -98,11 +104,11 @@ function timeline(view, chosenRequest) {
   const left = view.messages - view.timeline.length;
   return make("section", { class: "timeline", "aria-label": "Timeline" },
     make("h3", { text: "Timeline" }),
-    make("ol", {}, ...view.timeline.map((entry) => moment_(entry, view.number, chosenRequest))),
+    make("ol", {}, ...view.timeline.map((entry) => message(entry, view.number, chosenRequest))),
     left > 0 && make("p", { class: "hint", text: `and ${plural(left, "earlier message")}` }));
 }
 
-function moment_(entry, person, chosenRequest) {
+function message(entry, person, chosenRequest) {
   const title = entry.kind === "event" ? entry.name : "identify";
   const link = entry.is_kept ? make("a", { href: `#person=${person}&request=${entry.number}`, text: title }) : title;
   if (entry.is_kept) setCurrent(link, entry.number === chosenRequest);
