@@ -46,7 +46,8 @@ class Course:
         self._feeder = feeder
         self._client = client
         self._pace = Pace()
-        self._stalled_since = self._asked_at = time.monotonic()
+        self._stalled_since = time.monotonic()
+        self._asked_at = 0.0
         self._feed_at = 0.0
         self._is_reached = True
         self.refused_with: int | None = None

@@ -72,6 +72,7 @@ class Feeder:
                 self._fine = None  # what was read is read again, should this be tried once more
                 raise
             state.handed = state.handing
+            state.save(self._places.state)
             waiting += len(step)
 
 

@@ -151,8 +151,8 @@ class Job:
                 return
             if found.waiting < found.last_id:
                 raise ImportFileError(
-                    "a part of this import was sent under another key or host; use that one, or --restart to send all of "
-                    "it under this one. If the same account has a new key: interakt-track spool adopt --spool "
+                    "a part of this import was sent under another key or host; use that one, or --restart to send all "
+                    "of it under this one. If the same account has a new key: interakt-track spool adopt --spool "
                     f"{self.places.spool}"
                 )
             spool.adopt(write_key, host)

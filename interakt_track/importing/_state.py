@@ -149,6 +149,6 @@ def check_position(state: State, last_id: int) -> None:
     """
     if last_id not in (state.handed, state.handing):
         raise ImportFileError(
-            f"the spool of this import has had {last_id:,} messages, and {state.handed:,} were handed over: it is "
+            f"the spool of this import has had {last_id:,} messages, and {state.handing:,} were handed over: it is "
             "another one, or another program has used it; --restart begins anew, and sends all of the file"
         )
