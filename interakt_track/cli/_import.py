@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ from interakt_track.importing import PRESETS, Calls, ImportFileError, Job, Place
 from ._command_line import CannotDoError, host_option, json_option, options, write_key, yes_option
 from ._import_options import column_options, event_options, mapping_of, preset_option
 from ._import_report import show_plan
-from ._import_run import DEFAULT_RATE, Asked, check_only, import_all
+from ._import_run import DEFAULT_RATE, NOT_ALL_SENT, Asked, check_only, import_all
 from ._screen import open_console
 from ._spool_drain import requests_a_minute
 from ._spool_options import show_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from interakt_track.importing import Mapping, Subject
 
 EXIT_CODES = """\b
@@ -72,6 +75,12 @@ sending_options = options(
     show_option,
     json_option,
 )
+
+
+class NotEndedError(click.ClickException):
+    """It could not be brought to its end: status 3, and one sentence."""
+
+    exit_code = NOT_ALL_SENT
 
 
 GROUP_EXAMPLES = """\b
@@ -137,27 +146,31 @@ def _run(
     how = Asked(**asked)
     console = open_console()
     try:
-        places = Places(_source(file))
-        table = open_table(places.file, encoding=encoding, sheet=sheet)
-        plan = make_plan(table.columns, subject, options=said, preset=preset, country_code=country_code)
-        key = None if how.dry_run else write_key()
-        job = Job(
-            places=places,
-            table=table,
-            plan=plan,
-            calls=Calls(plan, write_key=key, host=how.host),
-            encoding=encoding,
-            sheet=sheet,
-        )
-        if not how.is_json:
-            show_plan(console, plan, table)
-        status = check_only(console, job, how) if key is None else import_all(console, job, key, how)
+        with _source(file) as places:
+            table = open_table(places.file, encoding=encoding, sheet=sheet)
+            plan = make_plan(table.columns, subject, options=said, preset=preset, country_code=country_code)
+            key = None if how.dry_run else write_key()
+            calls = Calls(plan, write_key=key, host=how.host)
+            job = Job(places=places, table=table, plan=plan, calls=calls, encoding=encoding, sheet=sheet)
+            if not how.is_json:
+                show_plan(console, plan, table)
+            status = check_only(console, job, how) if key is None else import_all(console, job, key, how)
     except (ImportFileError, SettingsError, SpoolError) as error:
         raise CannotDoError(str(error)) from error
+    except OSError as error:
+        raise NotEndedError(f"{error.filename}: {error.strerror}; the same command goes on") from error
     sys.exit(status)
 
 
-def _source(file: str) -> Path:
-    if file == "-":
-        return keep_input(sys.stdin.buffer, Path.cwd())
-    return Path(file)
+@contextmanager
+def _source(file: str) -> Iterator[Places]:
+    """Give the places of a file; what came from stdin is kept beside as long as it is not sent."""
+    if file != "-":
+        yield Places(Path(file))
+        return
+    places = Places(keep_input(sys.stdin.buffer, Path.cwd()))
+    try:
+        yield places
+    finally:
+        if not places.spool.exists():
+            places.file.unlink(missing_ok=True)

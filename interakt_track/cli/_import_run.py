@@ -104,9 +104,14 @@ def _make_sure(console: Console, state: State, how: Asked) -> None:
     if how.is_sure:
         return
     question = "Events can set off WhatsApp campaigns, and then real customers get messages. Send them?"
-    if not sys.stdin.isatty():
+    if not is_somebody_there():
         raise CannotDoError(f"{question} Nobody can be asked here: --yes says so")
     click.confirm(question, abort=True, err=True)
+
+
+def is_somebody_there() -> bool:
+    """Tell whether somebody can answer a question."""
+    return sys.stdin.isatty()
 
 
 def _tell_resumed(console: Console, found: Findings, how: Asked) -> None:

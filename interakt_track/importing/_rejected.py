@@ -125,7 +125,7 @@ def _written(cell: Any, kind: str | None) -> str:
         return cell or ""
     if kind == "json":
         return json.dumps(cell, ensure_ascii=False, default=as_text)
-    return as_text(cell)
+    return as_text(cell.date() if kind == "date" and isinstance(cell, datetime) else cell)
 
 
 def _free(path: Path, known: str) -> Path:
