@@ -338,6 +338,17 @@ def test_the_plan_is_what_the_page_says(sandbox: Sandbox, page: Page) -> None:
     assert sandbox.faults.rate_limit is None
 
 
+def test_no_more_pass_than_the_plan_allows(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
+    sandbox.faults = "rate=5,window=sliding"
+    expect(page.get_by_label("Plan")).to_have_value("5")
+
+    page.get_by_label("Plan").select_option("Growth, 300 a minute")
+    expect(page.locator("#said")).to_have_text("At most 300 a minute.")
+
+    assert statuses(api, 301) == [201] * 300 + [429]
+    expect(page.locator("#requests .why").first).to_have_text("more requests than the plan allows")
+
+
 def test_latency_and_errors_are_what_the_page_says(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
     page.get_by_label("Latency").fill("40")
     page.get_by_label("Latency").press("Enter")
@@ -561,13 +572,14 @@ def test_the_focus_stays_on_a_row_while_others_arrive(page: Page, api: httpx.Cli
     for number in range(5):
         api.post(EVENTS, json=order(f"customer-{number}"))
     expect(page.locator("#people li")).to_have_count(5)
-    page.locator("#people a").nth(2).focus()
+    page.locator("#people a").first.focus()
 
+    api.post(EVENTS, json=order("customer-3"))
+    expect(page.locator("#people .name").first).to_have_text("customer-3")
     api.post(EVENTS, json=order("customer-0"))
-    api.post(EVENTS, json=order("customer-2"))
 
-    expect(page.locator("#people .name").first).to_have_text("customer-2")
-    assert focused(page) == "#person=3"
+    expect(page.locator("#people .name").first).to_have_text("customer-0")
+    assert focused(page) == "#person=5"
 
 
 def test_landmarks_and_labels_are_there_for_screen_readers(page: Page, api: httpx.Client) -> None:
@@ -641,7 +653,7 @@ def test_every_text_can_be_read_in_both_colour_schemes(
     assert (page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 22)") is (scheme == "dark")
 
 
-@pytest.mark.parametrize("place", ["", "#people", "#person=4", "#request=3", "#person=1&request=1"])
+@pytest.mark.parametrize("place", ["", "#people", "#person=1", "#request=1", "#request=2", "#person=2"])
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(
     sandbox: Sandbox, open_window: Callable[..., Window], api: httpx.Client, place: str
 ) -> None:
@@ -680,6 +692,21 @@ def test_on_a_phone_one_goes_from_a_list_to_one_thing_and_back(
     page.go_back()
     page.go_back()
     expect(page.locator(".timeline")).to_be_visible()
+
+
+def test_on_a_phone_what_is_opened_is_seen_from_its_beginning(
+    open_window: Callable[..., Window], api: httpx.Client
+) -> None:
+    statuses(api, 200)
+    page = open_window(viewport=PHONE, is_mobile=True, has_touch=True).open()
+    last = page.locator("#requests a").last
+    last.scroll_into_view_if_needed()
+
+    last.tap()
+
+    expect(page.locator("#detail h2")).to_be_in_viewport()
+    page.get_by_role("button", name="Close this request").tap()
+    expect(last).to_be_in_viewport()
 
 
 def test_who_wants_less_motion_gets_none(page: Page, open_window: Callable[..., Window], api: httpx.Client) -> None:

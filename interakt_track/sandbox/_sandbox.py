@@ -69,14 +69,15 @@ class Sandbox:
         self._host = host
         self._port = port
         self._idle_timeout = idle_timeout
-        board = Board() if page else None
-        self._journal = Journal(keep, keep_bytes, on_request, board)
+        self._board = Board() if page else None
+        self._journal = Journal(keep, keep_bytes, on_request, self._board)
         self._script = Script(_plan(faults))
         contract = load_contract()
         office = Office(judge=Judge(contract, write_key), journal=self._journal, script=self._script)
         self._app: ASGIApp = build_app(contract, office)
-        if board is not None:
-            self._app = Desk(self._app, host=host, board=board, office=office, is_key_checked=write_key is not None)
+        if self._board is not None:
+            is_key_checked = write_key is not None
+            self._app = Desk(self._app, host=host, board=self._board, office=office, is_key_checked=is_key_checked)
         self._server: Server | None = None
 
     def start(self) -> Self:
@@ -143,6 +144,7 @@ class Sandbox:
     def faults(self, faults: FaultPlan | str | None) -> None:
         """Follow another plan from the next request on."""
         self._script.follow(_plan(faults))
+        self._ring()
 
     @property
     def scripted(self) -> int:
@@ -195,6 +197,7 @@ class Sandbox:
         """
         fault = fault or Fault(status=status, retry_after=retry_after)
         self._script.append([fault] * requests, when)
+        self._ring()
 
     def script(self, faults: Iterable[Fault | int | None], *, when: Callable[[Request], bool] | None = None) -> None:
         """Say what the next requests meet, one by one.
@@ -204,11 +207,17 @@ class Sandbox:
             when: Only requests it says yes to; it sees the record as it would be without the fault.
         """
         self._script.append([Fault(status=one) if isinstance(one, int) else one for one in faults], when)
+        self._ring()
 
     def clear(self) -> None:
         """Forget what arrived and what was scripted, and count from zero; the plan of faults stays."""
         self._script.clear()
         self._journal.clear()
+
+    def _ring(self) -> None:
+        """Let pages that are open show what goes wrong from now on."""
+        if self._board is not None:
+            self._board.ring()
 
 
 def serve(

@@ -138,11 +138,11 @@ function draw() {
 }
 
 function firstLines() {
-  const key = page.isKeyChecked ? "" : '; track.write_key = "any-key-will-do"';
+  const key = page.isKeyChecked ? "" : '; track.write_key = "any-key"';
   return [
     "import track",
     `track.host = "${location.origin}"${key}`,
-    'track.event(user_id="asha", event="Order Placed", traits={"total": 2998})',
+    'track.event(user_id="asha", event="Order Placed")',
   ].join("\n");
 }
 
@@ -216,10 +216,17 @@ async function follow() {
     (links.find(isSame) ?? links.find(isAlike) ?? find("main")).focus();
     page.returnTo = null;
   } else if (request !== null && request !== before.request) {
-    find("detail").focus({ preventScroll: true });
+    show(find("detail"));
   } else if (person !== null && person !== before.person) {
-    find("main").focus({ preventScroll: true });
+    show(find("main"));
   }
+}
+
+/** Give a pane the focus, and show it from its beginning; on a phone it is the window that scrolls. */
+function show(pane) {
+  pane.focus({ preventScroll: true });
+  pane.scrollTop = 0;
+  if (find("tabs").offsetParent !== null) find("panes").scrollIntoView();
 }
 
 function onKey(event) {

@@ -136,9 +136,9 @@ function reasons(view) {
 function body(view, wrong) {
   if (view.lines === null) {
     if (!view.excerpt) return make("p", { class: "nothing", text: view.size ? `${size(view.size)}, not kept` : "Empty" });
-    return make("pre", { class: "code wrong", "data-place": "/body", tabindex: "0", text: view.excerpt });
+    return make("pre", { class: "code wrong", "data-place": "/body", text: view.excerpt });
   }
-  return make("ol", { class: "code", tabindex: "0", "aria-label": `Body, ${size(view.size)}` },
+  return make("ol", { class: "code", "aria-label": `Body, ${size(view.size)}` },
     ...view.lines.map((line, index) => bodyLine(line, view.lines[index + 1], wrong)));
 }
 
