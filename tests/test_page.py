@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from page_shop import EVENTS, USERS, make_picture, send_morning
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from interakt_track.sandbox import Sandbox
+from interakt_track.sandbox._board import MAX_LISTENERS
 
 ROOT = Path(__file__).parent.parent
 SCREENSHOTS = ROOT / ".cache" / "screenshots"
@@ -76,7 +78,7 @@ class Window:
             self.odd.append(f"a request to {url}")
 
     def _note(self, message: ConsoleMessage) -> None:
-        is_lost = self._may_lose_it and "net::ERR_" in message.text
+        is_lost = self._may_lose_it and "Failed to load resource" in message.text
         if message.type in ("error", "warning") and not is_lost:
             self.odd.append(f"in the console: {message.text}")
 
@@ -490,6 +492,22 @@ def test_the_page_finds_the_sandbox_again_and_misses_nothing(
 
     expect(page.locator("#live")).to_have_text("live")
     expect(page.locator("#requests li")).to_have_count(3)
+
+
+def test_a_page_for_which_there_is_no_room_waits_until_there_is(
+    sandbox: Sandbox, open_window: Callable[..., Window]
+) -> None:
+    url = urlsplit(sandbox.url)
+    with ExitStack() as others:
+        for _ in range(MAX_LISTENERS):
+            other = others.enter_context(socket.create_connection((url.hostname or "", url.port or 0)))
+            other.sendall(f"GET /_sandbox/events HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode())
+            other.recv(1)
+        window = open_window(may_lose_it=True)
+        window.page.goto(sandbox.url)
+        expect(window.page.locator("#live")).to_have_text("waiting for the sandbox")
+
+    expect(window.page.locator("#live")).to_have_text("live")
 
 
 def test_a_new_sandbox_in_the_place_of_the_old_one_is_shown_as_it_is(
