@@ -169,7 +169,7 @@ class Database:
                     for statement, values in statements:
                         connection.execute(statement, values)
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    connection.rollback()  # nothing, where the disk is full: SQLite has done it then
                     raise
                 connection.execute("COMMIT")
                 return connection.total_changes - before

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 YEAR = 31_536_000.0  # seconds: an import that was stopped may be resumed after the holidays
 SOME_REJECTED, NOT_ALL_SENT = 1, 3  # the program's status
 DEFAULT_RATE = 150  # half of what the smallest plan allows
+SYNCED_RATE = 1200  # requests a minute; up to that each delivery survives a power cut, beyond it disks hold up sending
 
 
 @attrs.frozen(kw_only=True)
@@ -90,15 +91,14 @@ def _examined(console: Console, job: Job, known: State | None, how: Asked) -> tu
 
 def _make_sure(console: Console, state: State, how: Asked) -> None:
     left = state.fine - state.handed
-    settings = Client(host=how.host, rate_limit=how.rate_limit, enabled=False).settings
-    pace = settings.rate_limit or DEFAULT_RATE
+    host, pace = Client(host=how.host, enabled=False).settings.host, _pace(how)
     why = (
         " (half of what the smallest plan allows, so that live traffic keeps its share)" if pace == DEFAULT_RATE else ""
     )
     if not how.is_json:
         say(
             console,
-            f"{counted(left, 'row')} will be sent to {settings.host}, at most {pace} requests a minute{why}, in about "
+            f"{counted(left, 'row')} will be sent to {host}, at most {pace} requests a minute{why}, in about "
             f"{span(left * 60 / pace)}; --rate-limit changes that.",
         )
     if how.is_sure:
@@ -107,6 +107,11 @@ def _make_sure(console: Console, state: State, how: Asked) -> None:
     if not is_somebody_there():
         raise CannotDoError(f"{question} Nobody can be asked here: --yes says so")
     click.confirm(question, abort=True, err=True)
+
+
+def _pace(how: Asked) -> int:
+    """Return the requests a minute, which may be given as a plan's name."""
+    return Client(rate_limit=how.rate_limit, enabled=False).settings.rate_limit or DEFAULT_RATE
 
 
 def is_somebody_there() -> bool:
@@ -157,7 +162,7 @@ def _client(job: Job, key: str, how: Asked) -> Client:
         write_key=key,
         host=how.host,
         spool=job.places.spool,
-        spool_sync="full",
+        spool_sync="full" if _pace(how) <= SYNCED_RATE else "normal",
         spool_max_age=YEAR,
         spool_retention=YEAR,
         rate_limit=how.rate_limit,
