@@ -321,7 +321,7 @@ def test_a_plan_lets_its_requests_a_minute_through_and_no_more() -> None:
 
 def test_the_page_is_named_and_served_and_none_of_its_requests_is_told() -> None:
     with running_sandbox() as sandbox:
-        page = httpx.get(re.findall(r"http://\S+/(?=\n)", "".join(sandbox.greeting))[0])
+        page = httpx.get(re.findall(r"Open (http://\S+/) in a browser", "".join(sandbox.greeting))[0])
 
         _, stdout, _ = sandbox.stop()
 

@@ -155,7 +155,7 @@ def _end_put_by_signals(requests: Requests) -> Iterator[None]:
 
 def _greet(console: Console, url: str, *, host: str, is_key_checked: bool) -> None:
     console.print(f"The sandbox listens on {url}", style="bold", soft_wrap=True)
-    console.print(f"See what arrives at       {url}/", soft_wrap=True)
+    console.print(f"Open {url}/ in a browser to see what arrives.", soft_wrap=True)
     console.print("Point the SDK at it:\n")
     console.print(f'    track.host = "{url}"', style="cyan", soft_wrap=True)
     if is_key_checked:
