@@ -57,7 +57,11 @@ class Course:
 
     def look(self) -> None:
         """Look into the spool."""
-        found = self._spool.status()
+        try:
+            found = self._spool.status()
+        except SpoolError as error:
+            self.broken = str(error)
+            return
         sent = self._state.handed - found.waiting - found.failed
         if (sent, found.failed) != (self.sent, self.refused):
             self._stalled_since = time.monotonic()
@@ -79,7 +83,7 @@ class Course:
     @property
     def is_over(self) -> bool:
         """Whether all of it was delivered or refused."""
-        return not self.waiting and not self._feeder.has_more()
+        return not self.broken and not self.waiting and not self._feeder.has_more()
 
     @property
     def has_to_stop(self) -> bool:
