@@ -111,6 +111,19 @@ def rows(page: Page) -> list[str]:
     return page.locator("#requests .what").all_text_contents()
 
 
+@pytest.mark.parametrize(("ci", "outcome"), [(None, pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_without_a_browser_tests_are_skipped_and_in_ci_they_fail(
+    monkeypatch: pytest.MonkeyPatch, ci: str | None, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setattr("browser.NAMES", ())
+    monkeypatch.delenv("CI", raising=False)
+    if ci:
+        monkeypatch.setenv("CI", ci)
+
+    with pytest.raises(outcome, match="Chromium is not installed"), open_browser():
+        pass
+
+
 # What arrives.
 
 
@@ -126,6 +139,17 @@ def test_before_anything_arrives_the_page_says_what_to_run_and_that_works(sandbo
     expect(page.locator("#requests .what")).to_have_text(["Order Placed"])
     expect(page.locator("#empty")).to_be_hidden()
     expect(page.locator("#people .name")).to_have_text(["asha"])
+
+
+def test_where_one_key_only_is_right_the_page_proposes_none(browser: Browser) -> None:
+    with Sandbox(page=True, write_key="a-key-that-nobody-may-see") as sandbox:
+        window = Window(browser, sandbox.url)
+
+        lines = window.open().locator("#first-lines").inner_text()
+
+        assert "write_key" not in lines
+        assert "a-key-that-nobody-may-see" not in window.page.content()
+        window.context.close()
 
 
 def test_what_arrives_is_seen_at_once_with_its_counters(page: Page, api: httpx.Client) -> None:

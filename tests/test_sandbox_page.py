@@ -12,7 +12,7 @@ import httpx
 import pytest
 from waiting import wait_until
 
-from interakt_track.sandbox import Fault, Sandbox
+from interakt_track.sandbox import Fault, Problem, Sandbox
 from interakt_track.sandbox._board import MAX_LISTENERS
 from interakt_track.sandbox._desk import FILES, MAX_BYTES, MAX_SCRIPTED, ROWS
 from interakt_track.sandbox._guard import find_objection
@@ -392,6 +392,16 @@ def test_a_refused_request_points_at_every_field_that_is_wrong(desk: httpx.Clien
     assert places["/body/tags/1"][4] == "1"
     assert places["/body/userId"][3:] == ['"userId"', "5"]
     assert places["/body/traits/a~1b"][3:] == ['"a/b"', "1"]
+
+
+def test_the_record_of_a_refused_request_has_its_problems(sandbox: Sandbox, api: httpx.Client) -> None:
+    api.post(EVENTS, json={"userId": "5", "event": ""})
+    api.post(EVENTS, json=ORDER)
+
+    assert [request.problems for request in sandbox.requests] == [
+        (Problem("event", "must not be empty", "/body/event"),),
+        (),
+    ]
 
 
 def test_a_field_that_is_not_there_has_a_line_where_it_belongs(desk: httpx.Client, api: httpx.Client) -> None:

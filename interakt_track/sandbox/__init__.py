@@ -8,6 +8,7 @@ import sys
 sys.modules["interakt_track.sandbox"] = sys.modules["track.sandbox"] = sys.modules[__name__]
 
 try:
+    from ._contract import Problem
     from ._fault_plan import FaultPlan, parse_faults
     from ._faults import Fault
     from ._records import Counts, Request
@@ -23,6 +24,7 @@ __all__ = [
     "Counts",
     "Fault",
     "FaultPlan",
+    "Problem",
     "RateLimit",
     "Request",
     "Sandbox",
