@@ -175,7 +175,10 @@ def test_a_request_that_is_not_answered_yet_is_seen_too(sandbox: Sandbox, page: 
         client.sendall((head + body).encode())
         expect(page.locator("#requests .what")).to_have_text(["Order Placed"])
         expect(page.locator("#requests .took")).to_have_text(["…"])
+        page.locator("#requests a").click()
+        expect(page.locator("#detail .facts")).to_contain_text("Answerednot yet")
 
+    expect(page.locator("#detail .facts")).to_contain_text("left before its answer was there")
     expect(page.locator("#requests .took")).not_to_have_text(["…"])
 
 
@@ -214,6 +217,7 @@ def test_older_requests_than_the_list_holds_can_be_looked_at(page: Page, api: ht
     page.get_by_role("button", name="Older requests").click()
 
     expect(page.locator("#requests .who").last).to_have_text("customer-0")
+    expect(page.get_by_role("button", name="Back to the newest")).to_be_focused()
     page.get_by_role("button", name="Back to the newest").click()
     expect(page.locator("#requests .who").first).to_have_text("customer-309")
 
@@ -396,6 +400,15 @@ def test_the_next_requests_fail_as_the_page_says(page: Page, api: httpx.Client) 
 
     assert statuses(api, 3) == [429, 429, 201]
     expect(page.get_by_role("button", name="Fail", exact=True)).to_be_visible()
+
+
+def test_what_arrives_while_everything_is_loaded_anew_is_not_lost(
+    sandbox: Sandbox, page: Page, api: httpx.Client
+) -> None:
+    for number in range(1, 11):
+        sandbox.clear()
+        statuses(api, number)
+        expect(page.locator("#requests li")).to_have_count(number)
 
 
 def test_clear_empties_the_page(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
@@ -622,6 +635,18 @@ def test_the_focus_stays_on_a_row_while_others_arrive(page: Page, api: httpx.Cli
 
     expect(page.locator("#people .name").first).to_have_text("customer-0")
     assert focused(page) == "#person=5"
+
+
+def test_the_link_past_everything_leads_into_a_person_too(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
+    statuses(api, 1)
+    page.goto(f"{sandbox.url}/#person=1")
+    expect(page.locator(".timeline li")).to_have_count(1)
+
+    page.locator("#skip").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#main")).to_be_focused()
+    expect(page).to_have_url(re.compile("#person=1$"))
 
 
 def test_landmarks_and_labels_are_there_for_screen_readers(page: Page, api: httpx.Client) -> None:

@@ -74,10 +74,8 @@ function listen(cursor) {
     if (news.requests.some((row) => row.number === page.place.request)) showPlace();
   });
   source.addEventListener("anew", () => {
-    load().catch(() => {
-      source.close();
-      setTimeout(connect, COME_BACK);
-    });
+    source.close(); // what it tells while everything is loaded would be forgotten
+    connect();
   });
 }
 
@@ -270,7 +268,7 @@ async function showOlder() {
   page.older = found.requests;
   draw();
   find("main").scrollTo({ top: 0 });
-  find("newest").focus();
+  requestAnimationFrame(() => find("newest").focus()); // when it has been drawn
 }
 
 function showNewest() {
@@ -291,7 +289,8 @@ function start() {
   window.addEventListener("hashchange", follow);
   find("skip").addEventListener("click", (event) => {
     event.preventDefault();
-    (find("requests").querySelector("a") ?? find("main")).focus();
+    const first = find("requests").querySelector("a");
+    (first?.offsetParent ? first : find("main")).focus();
   });
   find("search").addEventListener("input", () => look.soon());
   find("only-failed").addEventListener("change", () => {
