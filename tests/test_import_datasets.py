@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import run
+from words import words_of
 
 from interakt_track.sandbox import Sandbox
 
@@ -52,7 +53,7 @@ def test_every_order_of_the_sample_arrives_once_with_its_values_and_in_order(
         *("--type", "dollars=float", "--ignore", "master_id", "--rate-limit", "1000000"),
     )
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, words_of(result)
     told = json.loads(result.stdout)
     events = sandbox.events
     assert (told["sent"], told["refused"], told["check"]["wrong"]) == (len(orders), 0, 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import run
+from words import words_of
 
 from interakt_track import Client, Receipt, SpoolError, SpoolFile
 from interakt_track.importing import Calls, Feeder, ImportFileError, Job, Mapping, Places, check, make_plan, open_table
@@ -189,6 +190,6 @@ def test_a_spool_that_takes_nothing_is_told_and_the_import_goes_on_after_it(
 
     result = run("import", "users", str(path), "--rate-limit", "1000000")
 
-    assert result.exit_code == 0, result.output
-    assert "no more rows are handed over: the spool" in result.output
+    assert result.exit_code == 0, words_of(result)
+    assert "no more rows are handed over: the spool" in words_of(result)
     assert sorted(body["userId"] for body in sandbox.users) == sorted(f"u{row}" for row in range(3000))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import run
+from words import words_of
 
 from interakt_track.sandbox import Sandbox
 
@@ -31,7 +32,7 @@ def imported(sandbox: Sandbox, preset: str, *options: str) -> tuple[dict[str, An
     name = f"{preset}.csv"
     shutil.copy(DATA / name, name)
     result = run("import", "users", name, "--preset", preset, "--rate-limit", "60000", "--json", *options)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 1, words_of(result)
     told: dict[str, Any] = json.loads(result.stdout)
     return told, sorted(sandbox.users, key=lambda body: str(body["traits"]["email"]), reverse=True)
 

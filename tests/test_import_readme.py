@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import run
+from words import words_of
 
 from interakt_track.sandbox import Sandbox
 
@@ -35,7 +36,7 @@ def test_the_example_is_checked_and_sent_as_it_says(
     (reason,) = json.loads(checked.stdout)["check"]["reasons"]
     assert (checked.exit_code, reason["rows"]) == (1, [4])
     assert "a spreadsheet shows long numbers: its digits are lost" in reason["reason"]
-    assert sent.exit_code == 1, sent.output
+    assert sent.exit_code == 1, words_of(sent)
     assert sorted(sandbox.users, key=lambda body: str(body["userId"])) == [
         {
             "userId": "C-1001",

@@ -18,6 +18,7 @@ from click.testing import Result
 from command_line import run
 from terminal import read_terminal
 from waiting import wait_until
+from words import words_of
 
 from interakt_track import Client, SpoolFile
 from interakt_track.importing import Places
@@ -91,9 +92,9 @@ def test_a_signal_ends_it_in_order_and_the_same_command_goes_on(sandbox: Sandbox
     sandbox.faults = None  # type: ignore[assignment]  # as above
     result = users()
 
-    assert result.exit_code == 0, result.output
-    assert "Going on with the import that was begun." in result.output
-    assert "twice" not in result.output
+    assert result.exit_code == 0, words_of(result)
+    assert "Going on with the import that was begun." in words_of(result)
+    assert "twice" not in words_of(result)
     assert arrived(sandbox) == EVERYBODY
 
 
@@ -132,7 +133,7 @@ def test_a_key_that_was_wrong_from_the_start_can_be_replaced(sandbox: Sandbox, p
 
     result = users()
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, words_of(result)
     assert arrived(sandbox) == EVERYBODY
 
 
@@ -152,7 +153,7 @@ def test_one_that_was_sent_in_part_does_not_go_to_another_account(sandbox: Sandb
     result = users(INTERAKT_WRITE_KEY="another-shop")
 
     assert result.exit_code == 2
-    assert "a part of this import was sent under another key or host" in result.output
+    assert "a part of this import was sent under another key or host" in words_of(result)
     assert sandbox.counts == before
 
 
@@ -178,8 +179,8 @@ def test_an_api_that_is_not_reached_is_said_and_tried_again(
     result = users()
     thread.join()
 
-    assert result.exit_code == 0, result.output
-    assert "the API is not reached, it is tried again" in result.output
+    assert result.exit_code == 0, words_of(result)
+    assert "the API is not reached, it is tried again" in words_of(result)
     assert arrived(sandbox) == EVERYBODY
 
 
@@ -194,8 +195,8 @@ def test_an_edited_file_is_refused_without_restart(sandbox: Sandbox, path: Path)
     restarted = users("--restart")
 
     assert refused.exit_code == 2
-    assert "the file was edited since; --restart begins anew" in refused.output
-    assert restarted.exit_code == 0, restarted.output
+    assert "the file was edited since; --restart begins anew" in words_of(refused)
+    assert restarted.exit_code == 0, words_of(restarted)
     assert set(arrived(sandbox)) == {*EVERYBODY, "u99"}
 
 
@@ -206,7 +207,7 @@ def test_other_options_are_refused_without_restart(sandbox: Sandbox, path: Path)
         refused = users(*options)
 
         assert refused.exit_code == 2, options
-        assert "--restart" in refused.output, options
+        assert "--restart" in words_of(refused), options
     assert users("--rate-limit", "50000", "--max-workers", "3").exit_code == 0  # how fast is no other import
 
 
@@ -217,8 +218,8 @@ def test_a_finished_one_is_refused_without_again(sandbox: Sandbox, path: Path) -
     again = users("--again")
 
     assert refused.exit_code == 2
-    assert f"this import is finished: {ROWS} delivered, 0 refused; --again" in refused.output
-    assert again.exit_code == 0, again.output
+    assert f"this import is finished: {ROWS} delivered, 0 refused; --again" in words_of(refused)
+    assert again.exit_code == 0, words_of(again)
     assert arrived(sandbox) == EVERYBODY + EVERYBODY
 
 
@@ -232,7 +233,7 @@ def test_two_at_once_are_one_too_many(sandbox: Sandbox, path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     assert second.exit_code == 2
-    assert "another process is importing customers.csv right now" in second.output
+    assert "another process is importing customers.csv right now" in words_of(second)
 
 
 def test_a_spool_that_somebody_else_has_used_is_refused(sandbox: Sandbox, path: Path, places: Places) -> None:
@@ -243,7 +244,7 @@ def test_a_spool_that_somebody_else_has_used_is_refused(sandbox: Sandbox, path: 
     refused = users()
 
     assert refused.exit_code == 2
-    assert f"has had {ROWS + 1} messages, and {ROWS} were handed over" in refused.output, refused.output
+    assert f"has had {ROWS + 1} messages, and {ROWS} were handed over" in words_of(refused), words_of(refused)
 
 
 def test_a_state_that_is_gone_or_damaged_is_refused(sandbox: Sandbox, path: Path, places: Places) -> None:
@@ -253,12 +254,12 @@ def test_a_state_that_is_gone_or_damaged_is_refused(sandbox: Sandbox, path: Path
     for damaged in ("{", "[]", '{"version": 1}', json.dumps({**json.loads(text), "version": 2})):
         places.state.write_text(damaged, encoding="utf-8")
         assert users().exit_code == 2, damaged
-        assert "--restart" in users().output, damaged
+        assert "--restart" in words_of(users()), damaged
     places.state.unlink()
     refused = users()
 
     assert refused.exit_code == 2
-    assert "which says how far it was, is gone; --restart" in refused.output
+    assert "which says how far it was, is gone; --restart" in words_of(refused)
     assert users("--restart").exit_code == 0
 
 
@@ -322,7 +323,7 @@ def test_what_the_api_refuses_can_be_mended_and_imported(sandbox: Sandbox, path:
     result = users("--json")
 
     rejected = Path("customers.csv.rejected.csv")
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 1, words_of(result)
     assert (told(result)["sent"], told(result)["refused"], told(result)["left"]) == (ROWS - 1, 1, 0)
     head, row = rejected.read_text(encoding="utf-8").splitlines()
     assert head == "user_id,name,rejected_row,rejected_reason"
@@ -331,7 +332,7 @@ def test_what_the_api_refuses_can_be_mended_and_imported(sandbox: Sandbox, path:
     rejected.write_text(f"{head}\n{row.replace('u5', 'u500')}\n", encoding="utf-8")
     mended = run("import", "users", str(rejected), "--rate-limit", "60000")
 
-    assert mended.exit_code == 0, mended.output
+    assert mended.exit_code == 0, words_of(mended)
     assert sandbox.users[-1] == {"userId": "u500", "traits": {"name": "Asha"}}
 
 
@@ -351,4 +352,4 @@ def test_a_file_of_rejected_rows_that_somebody_works_on_is_left_alone(
 
     assert rejected.read_text(encoding="utf-8") == "half mended"
     assert Path("customers.csv.rejected-2.csv").read_text(encoding="utf-8") == first
-    assert "customers.csv.rejected-2.csv" in result.output
+    assert "customers.csv.rejected-2.csv" in words_of(result)
