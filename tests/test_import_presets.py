@@ -142,3 +142,17 @@ def test_an_option_is_stronger_than_a_preset(sandbox: Sandbox) -> None:
     assert sample["traits"]["shopify_id"] == "7001000000001"
     assert sample["traits"]["total_orders"] == "3"
     assert "email" not in sample["traits"]
+
+
+def test_an_option_takes_a_field_from_the_preset_s_column(sandbox: Sandbox) -> None:
+    name = shutil.copy(DATA / "shopify-customers.csv", "shopify-customers.csv")
+
+    result = run(
+        *("import", "users", name, "--preset", "shopify-customers", "--map", "Default Address Phone=phone_number"),
+        *("--dry-run", "--json", "--show"),
+    )
+
+    first = json.loads(result.stdout)["check"]["samples"][0]["body"]
+    assert first["phoneNumber"] == "9999900001"
+    assert first["traits"]["Phone"] == "+919999900001"
+    assert "address_phone" not in first["traits"]

@@ -102,6 +102,7 @@ class _Said:
         self._targets: dict[int, tuple[str, str]] = {}
         self._kinds: dict[int, str] = {}
         self._unquoted: set[int] = set()
+        self._by_preset: set[int] = set()
         self.event: str | None = None
 
     def hear(self, mapping: Mapping) -> None:
@@ -145,8 +146,20 @@ class _Said:
 
     def _set(self, mapping: Mapping, name: str, what: str, target: str) -> None:
         index = self._index(name, mapping)
-        if index is not None:
-            self._targets[index] = what, target
+        if index is None:
+            return
+        if mapping.is_preset:
+            self._by_preset.add(index)
+        else:
+            self._by_preset.discard(index)
+            self._give_up(what, target)
+        self._targets[index] = what, target
+
+    def _give_up(self, what: str, target: str) -> None:
+        """Leave a field or trait to the column that an option gives it to; the preset's has its own name then."""
+        for index in self._by_preset:
+            if self._targets[index] == (what, target):
+                self._targets[index] = "trait", self._headings[index]
 
     def _index(self, name: str, mapping: Mapping) -> int | None:
         if name in self._headings:
