@@ -74,4 +74,5 @@ prepare_test_parts() { # PYTHON
   PYTHON=$1 scripts/install_prism.sh >/dev/null || say "going on without Prism"
   scripts/install_published.sh || say "going on without the published SDK"
   PYTHON=$1 scripts/install_datasets.sh >/dev/null || say "going on without the data sets"
+  scripts/install_system_parts.sh || say "going on without the programs that are missing"
 }

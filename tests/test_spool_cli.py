@@ -8,18 +8,17 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import run
 from spool_clients import NewClient, clients_of_spool
 from spool_left_behind import KEY, leave_behind
 from terminal import read_terminal
 
 from interakt_track import SpoolFile
-from interakt_track.cli import program
 from interakt_track.sandbox import Sandbox
 
 NOBODY = "http://127.0.0.1:9"
@@ -56,12 +55,8 @@ def failures(sandbox: Sandbox, new_client: NewClient) -> None:
     client.shutdown(5)
 
 
-# Before click 8.2, the two are apart on demand only.
-APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
-
-
 def spool(*arguments: str, answer: str = "", **environment: str) -> Result:
-    return CliRunner(**APART).invoke(program, ["spool", *arguments], input=answer, env=environment or None)
+    return run("spool", *arguments, answer=answer, **environment)
 
 
 def lines(result: Result) -> list[dict[str, Any]]:

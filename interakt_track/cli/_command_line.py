@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+
+from interakt_track import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,15 @@ def write_key() -> str:
         raise CannotDoError(f"the key is missing; put it into the environment's {KEY_VARIABLE}")
     asked: str = click.prompt("Write key", hide_input=True, err=True)
     return asked
+
+
+def key_form(pasted: str) -> Literal["raw", "secret_key", "header"]:
+    """Return which form of a key this is: the key itself, the dashboard's base64 "Secret Key", or a header's value."""
+    key = pasted.strip()
+    if key.lower().startswith("basic "):
+        return "header"
+    is_raw = Client(write_key=key, enabled=False).settings.write_key == key.rstrip(":")
+    return "raw" if is_raw else "secret_key"
 
 
 def make_sure(question: str, *, is_sure: bool) -> None:

@@ -13,7 +13,16 @@ import click
 
 from interakt_track import AuthenticationError, Client, DeliveryError, InvalidMessageError, RejectedError, SettingsError
 
-from ._command_line import KEY_VARIABLE, CannotDoError, host_option, json_option, options, print_json, write_key
+from ._command_line import (
+    KEY_VARIABLE,
+    CannotDoError,
+    host_option,
+    json_option,
+    key_form,
+    options,
+    print_json,
+    write_key,
+)
 from ._screen import open_console, printable, say
 
 if TYPE_CHECKING:
@@ -182,8 +191,9 @@ def _curl(url: str, body: dict[str, Any]) -> str:
 def _authentication() -> str:
     """Return curl's option for the form that the environment's key has; none there: the dashboard's "Secret Key"."""
     pasted = os.environ.get(KEY_VARIABLE, "").strip()
-    if pasted.lower().startswith("basic "):
+    form = key_form(pasted) if pasted else "secret_key"
+    if form == "header":
         return f'--header "Authorization: ${KEY_VARIABLE}"'
-    if pasted and Client(write_key=pasted, enabled=False).settings.write_key == pasted:
-        return f'--user "${KEY_VARIABLE}:"'
+    if form == "raw":
+        return f'--user "${KEY_VARIABLE}{"" if pasted.endswith(":") else ":"}"'  # a user without a password
     return f'--header "Authorization: Basic ${KEY_VARIABLE}"'

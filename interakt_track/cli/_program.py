@@ -9,7 +9,7 @@ import click
 
 import interakt_track
 
-COMMANDS = ("demo", "sandbox", "identify", "event", "import", "spool")
+COMMANDS = ("demo", "sandbox", "check", "identify", "event", "import", "spool", "completion")
 """Each is the name of a module `_<name>` here and of the click command in it, dashes as underscores; where Python keeps
 the name for itself, the command has a `_` behind it."""
 

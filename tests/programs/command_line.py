@@ -1,0 +1,18 @@
+"""The command line, run in this process."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from interakt_track.cli import program
+
+# Before click 8.2, the two outputs are apart on demand only.
+APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+
+
+def run(*arguments: str, answer: str = "", **environment: str | None) -> Result:
+    """Run it with these arguments, with `answer` typed at what it asks."""
+    return CliRunner(**APART).invoke(program, arguments, input=answer, env=environment)
