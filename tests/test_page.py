@@ -21,6 +21,7 @@ import pytest
 from browser import open_browser
 from page_shop import EVENTS, USERS, make_picture, send_morning
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from waiting import wait_until
 
 from interakt_track.sandbox import Sandbox
 from interakt_track.sandbox._board import MAX_LISTENERS
@@ -637,6 +638,17 @@ def test_the_focus_stays_on_a_row_while_others_arrive(page: Page, api: httpx.Cli
     assert focused(page) == "#person=5"
 
 
+def test_the_focus_stays_on_an_entry_while_the_timeline_grows(page: Page, api: httpx.Client) -> None:
+    statuses(api, 2)
+    page.locator("#people a").click()
+    page.locator(".timeline a").last.focus()
+
+    statuses(api, 1)
+
+    expect(page.locator(".timeline a")).to_have_count(3)
+    expect(page.locator(".timeline a").last).to_be_focused()
+
+
 def test_the_link_past_everything_leads_into_a_person_too(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
     statuses(api, 1)
     page.goto(f"{sandbox.url}/#person=1")
@@ -764,6 +776,7 @@ def test_on_a_phone_one_goes_from_a_list_to_one_thing_and_back(
 def test_on_a_phone_what_is_opened_is_seen_from_its_beginning(
     open_window: Callable[..., Window], api: httpx.Client
 ) -> None:
+    api.post(EVENTS, json=order(**{f"trait {number}": number for number in range(100)}))
     statuses(api, 200)
     page = open_window(viewport=PHONE, is_mobile=True, has_touch=True).open()
     last = page.locator("#requests a").last
@@ -771,7 +784,8 @@ def test_on_a_phone_what_is_opened_is_seen_from_its_beginning(
 
     last.tap()
 
-    expect(page.locator("#detail h2")).to_be_in_viewport()
+    expect(page.locator("#detail")).to_contain_text("trait 99")
+    wait_until(lambda: 0 <= page.locator("#detail h2").bounding_box()["y"] < PHONE["height"] / 4)
     page.get_by_role("button", name="Close this request").tap()
     expect(last).to_be_in_viewport()
 
