@@ -777,7 +777,7 @@ def test_on_a_phone_what_is_opened_is_seen_from_its_beginning(
     open_window: Callable[..., Window], api: httpx.Client
 ) -> None:
     api.post(EVENTS, json=order(**{f"trait {number}": number for number in range(100)}))
-    statuses(api, 200)
+    statuses(api, 150)
     page = open_window(viewport=PHONE, is_mobile=True, has_touch=True).open()
     last = page.locator("#requests a").last
     last.scroll_into_view_if_needed()
