@@ -132,6 +132,16 @@ def test_a_changed_file_is_handed_over_no_more(tmp_path: Path) -> None:
         assert spool.status().last_id == 0
 
 
+def test_a_file_with_fewer_rows_than_were_found_fine_is_told_as_changed(tmp_path: Path) -> None:
+    job = job_of(tmp_path / "c.csv", 700)
+    state, found = job.examine(None)
+    state.fine = found.fine + 1
+    with make_spool(job) as spool, pytest.raises(ImportFileError, match="was changed while it was imported"):
+        feeder_of(job, state, spool).feed(0)
+
+    assert state.handed == found.fine
+
+
 def feed_all(path: Path, rows: int) -> tuple[int, int]:
     """Feed a whole file to a spool that is emptied again and again; return the peaks of memory and disk, in bytes."""
     job = job_of(path, rows)

@@ -60,10 +60,12 @@ class Feeder:
         state = self._state
         while self.has_more() and waiting + STEP <= AHEAD:
             if self._places.mark() != self._mark:
-                raise ImportFileError(f"{self._places.file} was changed while it was imported")
+                raise self._changed()
             if self._fine is None:
                 self._fine = islice(fine_calls(self._table, self._calls), state.handed, state.fine)
             step = list(islice(self._fine, STEP))
+            if not step:
+                raise self._changed()
             state.handing = state.handed + len(step)
             state.save(self._places.state)
             try:
@@ -74,6 +76,9 @@ class Feeder:
             state.handed = state.handing
             state.save(self._places.state)
             waiting += len(step)
+
+    def _changed(self) -> ImportFileError:
+        return ImportFileError(f"{self._places.file} was changed while it was imported")
 
 
 def fine_calls(table: Table, calls: Calls) -> Iterator[Receipt]:
