@@ -136,9 +136,15 @@ def test_events_without_an_event_are_told() -> None:
 def test_a_phone_number_that_a_spreadsheet_ruined_is_recognised(ruined: str) -> None:
     (reason,) = reasons_of("phone_number", [ruined])
 
-    assert "spreadsheet" in reason or "passed through a float" in reason
-    assert "text" in reason
+    assert "spreadsheet" in reason
+    assert "export the file anew" in reason or "give the column the format Text" in reason
     assert ruined not in reason
+
+
+def test_a_time_in_another_form_is_told_with_how_to_say_it() -> None:
+    (reason,) = reasons_of("user_id|created_at", ["u1", "31/12/2025 10:00"])
+
+    assert "--type COLUMN=datetime:FORMAT" in reason
 
 
 def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from ._table import Record
 
 
+CURES = {
+    "phone_number is in exponent notation": "export the file anew, and let no spreadsheet read the column as numbers",
+    "phone_number ends in .0": "in the spreadsheet, give the column the format Text, or Number without decimals",
+    "created_at is not": "--type COLUMN=datetime:FORMAT says how a column is written, as in datetime:%d/%m/%Y %H:%M",
+}
+"""What to do in a file about what the client says of a value in a program."""
+
+
 class Problem(NamedTuple):
     """One thing that is wrong with a row.
 
@@ -100,7 +108,8 @@ class Calls:
     def _problem(self, reason: str, record: Record) -> Problem:
         """Return what the client says of a row, with the cell that it is about."""
         index = self._sources.get(reason.partition(" ")[0])
-        return Problem(reason, None if index is None else record.cells[index])
+        cure = next((cure for start, cure in CURES.items() if reason.startswith(start)), None)
+        return Problem(reason if cure is None else f"{reason}; {cure}", None if index is None else record.cells[index])
 
 
 def _converter(column: Column) -> Callable[[Any], Any]:
