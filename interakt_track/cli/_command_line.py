@@ -29,7 +29,32 @@ host_option = click.option(
     "--host", envvar="INTERAKT_HOST", show_envvar=True, help="The API; Interakt's where none is named."
 )
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
+max_workers_option = click.option(
+    "--max-workers",
+    metavar="N",
+    default=8,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Requests under way at the same time.",
+)
 yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+
+
+def requests_a_minute(text: str) -> int | str:
+    """Return a number, or the name of a plan; the client knows which there are."""
+    return int(text) if text.isdecimal() else text
+
+
+def rate_limit_option(*, default: int | None = None) -> Callable[[Command], Command]:
+    """Return the option `--rate-limit`; without a default, the pace is learned."""
+    return click.option(
+        "--rate-limit",
+        metavar="N",
+        default=None if default is None else str(default),
+        show_default=default is not None,
+        type=requests_a_minute,
+        help="Requests a minute at most: a number, growth (300) or advanced (600).",
+    )
 
 
 def options(*several: Callable[[Command], Command]) -> Callable[[Command], Command]:

@@ -12,12 +12,20 @@ import click
 from interakt_track import SettingsError, SpoolError
 from interakt_track.importing import PRESETS, Calls, ImportFileError, Job, Places, keep_input, make_plan, open_table
 
-from ._command_line import CannotDoError, host_option, json_option, options, write_key, yes_option
+from ._command_line import (
+    CannotDoError,
+    host_option,
+    json_option,
+    max_workers_option,
+    options,
+    rate_limit_option,
+    write_key,
+    yes_option,
+)
 from ._import_options import column_options, event_options, mapping_of, preset_option
 from ._import_report import show_plan
 from ._import_run import DEFAULT_RATE, NOT_ALL_SENT, Asked, check_only, import_all
 from ._screen import open_console
-from ._spool_drain import requests_a_minute
 from ._spool_options import show_option
 
 if TYPE_CHECKING:
@@ -53,22 +61,8 @@ An event can set off a WhatsApp campaign: real customers may then get messages.
 
 sending_options = options(
     host_option,
-    click.option(
-        "--rate-limit",
-        metavar="N",
-        default=str(DEFAULT_RATE),
-        show_default=True,
-        type=requests_a_minute,
-        help="Requests a minute at most: a number, growth (300) or advanced (600).",
-    ),
-    click.option(
-        "--max-workers",
-        metavar="N",
-        default=8,
-        show_default=True,
-        type=click.IntRange(min=1),
-        help="Requests under way at the same time.",
-    ),
+    rate_limit_option(default=DEFAULT_RATE),
+    max_workers_option,
     click.option("--dry-run", is_flag=True, help="Check the file, and send nothing."),
     click.option("--restart", is_flag=True, help="Forget an import of the file that was begun, and send all of it."),
     click.option("--again", is_flag=True, help="Send all of a file that was imported already."),

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from interakt_track import Client
 
-from ._command_line import counted, host_option, options, write_key
+from ._command_line import counted, host_option, max_workers_option, options, rate_limit_option, write_key
 from ._screen import open_console, printable, say
 from ._spool_options import opened, span, spool_option, waiting_for_others
 from ._watching import LEAVE, LINE_INTERVAL, Pace, log_shown, stopped_by_signals
@@ -38,29 +38,12 @@ The key is taken from the environment's INTERAKT_WRITE_KEY, or asked for.
 """
 
 
-def requests_a_minute(text: str) -> int | str:
-    """Return a number, or the name of a plan; the client knows which there are."""
-    return int(text) if text.isdecimal() else text
-
-
 @click.command(epilog=EXAMPLES)
 @options(
     spool_option,
     host_option,
-    click.option(
-        "--rate-limit",
-        metavar="N",
-        type=requests_a_minute,
-        help="Requests a minute at most: a number, growth (300) or advanced (600).",
-    ),
-    click.option(
-        "--max-workers",
-        metavar="N",
-        default=8,
-        show_default=True,
-        type=click.IntRange(min=1),
-        help="Requests under way at the same time.",
-    ),
+    rate_limit_option(),
+    max_workers_option,
     click.option(
         "--timeout",
         metavar="SECONDS",
