@@ -36,19 +36,20 @@ class Backlog:
         self._left: set[Person] = set()
         self._left_since = 0
 
-    def take(self, row: Row, *, at_most: int) -> bool:
+    def take(self, row: Row, *, at_most: int, is_elsewhere: bool = False) -> bool:
         """Move on to a row, and tell whether it is to be taken into memory.
 
         Args:
             row: The next one; ids rise until a `rewind`.
             at_most: How many of one person may be there.
+            is_elsewhere: Whether it is in memory as another account's, which it was before it was adopted.
         """
         self.cursor = max(self.cursor, row.id)
         if row.id in self.taken:
             return False
         people = tuple(_people(row))
-        is_left = any(person in self._left or self._counts.get(person, 0) >= at_most for person in people)
-        if is_left:
+        is_full = any(person in self._left or self._counts.get(person, 0) >= at_most for person in people)
+        if is_full or is_elsewhere:
             # Both of a row's identifiers: what comes later under either one has to wait for it.
             self._left_since = self._left_since if self._left else row.id
             self._left.update(people)

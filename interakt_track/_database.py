@@ -120,7 +120,7 @@ class Database:
                     raise
                 self.trouble = before
             try:
-                self._limit(self._connection, self._max_bytes + RESERVE)
+                self._limit(self._connection, self._max_bytes, RESERVE)
                 return self.run(statement, values)
             finally:
                 self._limit(self._connection, self._max_bytes)
@@ -306,9 +306,9 @@ class Database:
         if self._max_bytes is not None:
             self._limit(connection, self._max_bytes)
 
-    def _limit(self, connection: sqlite3.Connection, max_bytes: int) -> None:
-        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {max(1, max_bytes // page_size)}")
+    def _limit(self, connection: sqlite3.Connection, max_bytes: int, reserve: int = 0) -> None:
+        size, pages = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "page_count"))
+        connection.execute(f"PRAGMA max_page_count = {max(max_bytes // size, pages) + reserve // size}")
 
     def _connect_again(self) -> sqlite3.Connection:
         """Open the connection that a fork has closed; called with the lock held."""

@@ -72,7 +72,7 @@ class Engine:
 
     def begin(self) -> None:
         """Take part in the spool at once: an earlier life may have left messages in it."""
-        if self.spool is not None:
+        if self.spool is not None and self.settings.enabled:
             self.spool.begin()
 
     def _follow_spool(self) -> None:

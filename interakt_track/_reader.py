@@ -114,7 +114,7 @@ class Reader:
             while room > 0 and backlog.cursor < newest:
                 limit = min(PAGE, room)
                 rows = journal.read(number, after=backlog.cursor, until=newest, limit=limit)
-                taken = [row for row in rows if not self.is_taken(row.id) and backlog.take(row, at_most=at_most)]
+                taken = [row for row in rows if self._take(row, backlog, at_most)]
                 self._hand_over(journal, backlog, taken, account)
                 room -= len(taken)
                 if len(rows) < limit:
@@ -123,6 +123,10 @@ class Reader:
         self._rewind_interval = max(MIN_REWIND_INTERVAL, REWIND_SHARE * (monotonic() - started))
         self._has_unread = any(backlog.cursor < newest for _, backlog in self._backlogs.values())
         self._has_left = any(backlog.has_left() for _, backlog in self._backlogs.values())
+
+    def _take(self, row: Row, backlog: Backlog, at_most: int) -> bool:
+        is_elsewhere = row.id not in backlog.taken and self.is_taken(row.id)
+        return backlog.take(row, at_most=at_most, is_elsewhere=is_elsewhere)
 
     def _follow_adoption(self, journal: Journal) -> None:
         """Look at all rows again when some were given another account: they were passed by, or are in memory as of it.

@@ -338,14 +338,20 @@ def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
 
 
 def _file(name: str, value: object) -> str | None:
-    """Return an absolute path: a program may change its folder later, and a daemon does."""
+    """Return an absolute path: a program may change its folder later, and a daemon does.
+
+    Links are followed: by two names, one file would have two leases.
+    """
     if value is None:
         return None
     must_be = "the path of a file such as track.db, or None"
     path = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(path, str) or not path or path.endswith(("/", os.sep)) or "\0" in path or path == ":memory:":
         raise _wrong(name, must_be, value)
-    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - pathlib takes 10 ms to import
+    try:
+        return os.path.realpath(os.path.expanduser(path))  # noqa: PTH111 - pathlib takes 10 ms to import
+    except OSError:  # a relative path, in a folder that somebody has removed
+        raise _wrong(name, "an absolute path where this program's folder is gone", value) from None
 
 
 def _function(name: str, value: Any) -> Any:

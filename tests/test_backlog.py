@@ -100,3 +100,29 @@ def test_a_message_may_be_let_go_in_place_of_its_row() -> None:
 
     assert backlog.taken == {}
     assert backlog.take(a_row(2, ("a", "9876543210")), at_most=1)
+
+
+def test_a_page_of_rows_that_are_in_memory_is_passed_by() -> None:
+    backlog = Backlog()
+    rows = [a_row(number, (f"u{number}", None)) for number in range(1, 6)]
+    for row in rows:
+        backlog.take(row, at_most=5)
+    backlog.cursor = 0  # as after an adoption, or a damaged file
+
+    assert [backlog.take(row, at_most=5) for row in rows] == [False] * 5
+    assert backlog.cursor == 5
+
+
+def test_what_comes_after_a_row_that_is_in_memory_as_another_accounts_waits_for_it() -> None:
+    backlog = Backlog()
+    first, second, other = a_row(1, ("a", "1")), a_row(2, (None, "1")), a_row(3, ("b", None))
+
+    taken = [
+        backlog.take(first, at_most=5, is_elsewhere=True),
+        *(backlog.take(row, at_most=5) for row in (second, other)),
+    ]
+
+    assert taken == [False, False, True]
+    assert backlog.has_left()
+    backlog.rewind()
+    assert [backlog.take(row, at_most=5) for row in (second, other)] == [True, False]  # the first has ended meanwhile

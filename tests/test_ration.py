@@ -29,8 +29,9 @@ def test_an_urgent_event_overtakes_thousands_that_wait(new_client: NewClient, sa
         client.identify(f"u{number}", traits={"n": number}, priority="low")
     sandbox.wait_for_requests(32)  # the burst is over, and the rest goes out evenly
 
+    receipt = client.event("buyer", "Order Confirmed", priority="high")
     before = len(sandbox.requests)
-    receipt = client.event("buyer", "Order Confirmed", priority="high").wait(20)
+    receipt.wait(20)
     arrived = [request.user_id for request in sandbox.requests].index("buyer")
     client.shutdown(0)
 
@@ -44,8 +45,9 @@ def test_a_normal_event_overtakes_thousands_of_low_ones(new_client: NewClient, s
         client.identify(f"u{number}", priority="low")
     sandbox.wait_for_requests(32)
 
+    receipt = client.event("buyer", "Order Confirmed")
     before = len(sandbox.requests)
-    receipt = client.event("buyer", "Order Confirmed").wait(20)
+    receipt.wait(20)
     arrived = [request.user_id for request in sandbox.requests].index("buyer")
     client.shutdown(0)
 

@@ -373,3 +373,79 @@ def test_what_is_in_a_full_file_can_be_sent(sandbox: Sandbox, new_client: NewCli
 
     assert client.flush(10)
     assert [event["event"] for event in sandbox.events] == ["Paid"]
+
+
+# What is in memory already.
+
+
+def test_many_messages_in_memory_do_not_stop_the_reading(new_client: NewClient, sandbox: Sandbox) -> None:
+    client = new_client(max_workers=4)
+    sandbox.faults = "latency=2ms"
+    for number in range(400):
+        client.event("u1", f"a{number}", priority="high")
+    for number in range(4000):
+        client.event(f"o{number}", "b")
+
+    sandbox.wait_for(4400, timeout=45)
+    assert client.flush(5)
+
+
+def test_an_adopted_person_keeps_the_order_while_a_request_is_under_way(new_client: NewClient, path: Path) -> None:
+    with Sandbox(faults="latency=500ms") as sandbox:
+        client = new_client(host=sandbox.url, write_key="old-key", flush_interval=0.02)
+        for number in range(3):
+            client.event("u1", f"e{number}")
+        sandbox.wait_for_requests(1)
+
+        settings = {name: getattr(client.settings, name) for name in type(client.settings).__slots__}
+        client.configure(Settings(**{**settings, "write_key": "new-key"}))
+        with SpoolFile(path) as file:
+            file.adopt("new-key", sandbox.url)
+        client.event("u1", "e3")
+
+        assert client.flush(40)
+        assert [event["event"] for event in sandbox.events] == ["e0", "e1", "e2", "e3"]
+
+
+def test_one_file_by_two_names_is_sent_from_once(new_client: NewClient, path: Path, sandbox: Sandbox) -> None:
+    links = [path.with_name(f"release-{number}.db") for number in range(2)]
+    for link in links:
+        link.symlink_to(path)
+    sandbox.faults = "latency=20ms"
+    clients = [new_client(spool=link) for link in links]
+    for number in range(40):
+        clients[number % 2].event("u1", "e", {"n": number})
+
+    assert all(client.flush(20) for client in clients)
+    assert [event["traits"]["n"] for event in sandbox.events] == list(range(40))
+    assert [file.name for file in path.parent.glob("*-lease")] == [f"{path.name}-lease"]
+
+
+def test_a_client_that_is_not_enabled_sends_nothing_of_the_file(
+    new_client: NewClient, path: Path, sandbox: Sandbox
+) -> None:
+    sandbox.faults = "503=100%"
+    first = new_client(flush_interval=3600)
+    first.event("u1", "e")
+    first.shutdown(0)
+    sandbox.faults = None
+
+    idle = new_client(enabled=False)
+    assert not has_lease(idle)
+    second = new_client()
+    wait_until(lambda: second.stats().spool_waiting == 0)
+
+    assert not has_lease(idle)
+    assert len(sandbox.events) == 1
+
+
+def test_refused_messages_leave_a_file_that_is_larger_than_it_may_be(new_client: NewClient, sandbox: Sandbox) -> None:
+    first = new_client(flush_interval=3600)
+    for number in range(3500):
+        first.event(f"u{number}", "e", {"text": "x" * 2000})
+    first.shutdown(0)
+    sandbox.faults = "400=100%"
+
+    second = new_client(spool_max_bytes=2**20)
+
+    wait_until(lambda: second.stats().spool_waiting == 0, seconds=45)
