@@ -34,10 +34,7 @@ LOCK_TIMEOUT = 0.25  # seconds that a call may wait for another thread's stateme
 APPEND = f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({NEXT_ID}, ?, ?, {PLACES})"
 REMOVED: Failure = ("DeliveryError", None, "the message was taken out of the spool before it was sent")
 FIRST_OWN = f"SELECT {NEXT_ID}"
-RESTORE = (
-    f"INSERT OR IGNORE INTO waiting (id, origin, account, {PAYLOAD}) SELECT ?, ?, ?, {PLACES} "
-    "WHERE NOT EXISTS (SELECT 1 FROM removed WHERE id = ?)"
-)
+RESTORE = f"INSERT OR IGNORE INTO waiting (id, origin, account, {PAYLOAD}) VALUES (?, ?, ?, {PLACES})"
 READ = (
     f"SELECT id, origin, strikes, is_started, {PAYLOAD} FROM waiting WHERE id > ? AND id <= ? AND account = ? "
     "ORDER BY id LIMIT ?"
@@ -115,7 +112,7 @@ class Journal:
             record = message.record
             if record is not None and record.file == self.salt:
                 origin = self.origin if record.is_own else 0
-                values = (record.id, origin, self._number(message.account), *payload(message), record.id)
+                values = (record.id, origin, self._number(message.account), *payload(message))
                 self.database.execute(RESTORE, values)
 
     # Called by the one that holds the lease.
