@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +140,15 @@ def test_settings_are_frozen_and_hide_the_key() -> None:
 )
 def test_only_plain_http_to_another_machine_travels_in_clear(host: str, is_readable: bool) -> None:
     assert travels_in_clear(host) is is_readable
+
+
+def test_a_relative_spool_in_a_folder_that_is_gone_is_a_wrong_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+    with pytest.raises(SettingsError, match="spool must be an absolute path"):
+        Settings(spool="track.db")
