@@ -15,6 +15,7 @@ from ._locks import IMPORT_LOCK
 from ._logs import DEBUG_OUTPUT
 from ._messages import LOG, event_message, user_message
 from ._receipt import Outcome, Receipt
+from ._recording import RECORDING
 from ._requests import message_from_body, wire
 from ._settings import Settings, key_of_environment, travels_in_clear
 from ._threads import is_own_thread
@@ -56,9 +57,11 @@ class Client:
     def __init__(self, **settings: Unpack[SettingsArguments]) -> None:
         self._settings = Settings(**settings)
         self._check_process()  # a child that was forked in C takes leave of its parent before it opens anything
+        seen = RECORDING.changes
         self._start()
         self._engine.begin()
         _lifecycle.register_fork(self)
+        RECORDING.register(self, seen=seen)
 
     def __repr__(self) -> str:
         return f"<Client of {self._settings.host}>"
@@ -239,6 +242,12 @@ class Client:
         """Leave the parent's messages, threads and locks to the parent; called in a forked child."""
         self._start()
 
+    def follow_recording(self) -> None:
+        """Look who records now; what is queued is sent all the same."""
+        with self._lock:
+            self._engine.follow(self._settings)
+            self._put = self._engine.put_at_once
+
     # All below is ours.
 
     def _start(self) -> None:
@@ -299,7 +308,8 @@ class Client:
         if not settings.enabled:
             return self._refuse(message, "disabled", Outcome("disabled"))
         try:
-            message.account = self._account_needed()
+            if not self._engine.recorded.is_on:  # which needs no key
+                message.account = self._account_needed()
         except SettingsError as error:
             if settings.strict:
                 raise
