@@ -28,7 +28,7 @@ step() { # NAME COMMAND...
 check_types_with_mypy() {
   local programs
   mapfile -t programs < <(find benchmarks scripts tests/typing -name '*.py' 2>/dev/null)
-  python -m mypy interakt_track track generated "${programs[@]}"
+  python -m mypy interakt_track track pytest_interakt_track generated "${programs[@]}"
 }
 
 test_lowest_versions() {

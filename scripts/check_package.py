@@ -31,9 +31,10 @@ IN_THE_WHEEL = (
     "interakt_track/sandbox/page/page.css",
     "interakt_track/sandbox/page/page.js",
     "interakt_track_client/py.typed",
+    "pytest_interakt_track/py.typed",
     "track/py.typed",
 )
-TOP_OF_THE_WHEEL = {"interakt_track", "interakt_track_client", "track"}
+TOP_OF_THE_WHEEL = {"interakt_track", "interakt_track_client", "pytest_interakt_track", "track"}
 
 AS_A_USER = """
 import importlib.metadata, sys
@@ -85,7 +86,7 @@ def check_sdist(sdist: Path) -> None:
 
 
 def check_wheel(wheel: Path, wheel_of_tree: Path) -> None:
-    """It holds the three packages, typed, and nothing else, whichever way it was built."""
+    """It holds the four packages, typed, and nothing else, whichever way it was built."""
     found = contents(wheel)
     refuse(
         "wheels from sdist and tree differ in", {name for name, _ in found.items() ^ contents(wheel_of_tree).items()}

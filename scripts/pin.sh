@@ -8,7 +8,7 @@ prepare_environment .venvs/pin "$(oldest_python)" requirements/pin.txt
 pin() { # FILE ARGUMENT...: the versions of one environment
   local file=requirements/$1
   shift
-  .venvs/pin/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra cli \
+  .venvs/pin/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
     --no-header --annotation-style line "$@" --output-file "$file"
   say "$file"
 }

@@ -70,7 +70,7 @@ def test_three_run_time_dependencies_and_no_others(installed: Distribution) -> N
 def test_the_terminal_and_the_sandbox_are_an_extra(installed: Distribution) -> None:
     extra = {requirement.name for requirement in requirements(installed) if str(requirement.marker) == 'extra == "cli"'}
 
-    assert installed.metadata.get_all("Provides-Extra") == ["cli"]
+    assert installed.metadata.get_all("Provides-Extra") == ["cli", "opentelemetry"]
     assert {"click", "rich", "starlette", "uvicorn"} <= extra
 
 
@@ -113,7 +113,7 @@ def test_the_command_is_installed(installed: Distribution) -> None:
     assert commands == {"interakt-track": "interakt_track.__main__:main"}
 
 
-@pytest.mark.parametrize("package", ["generated/interakt_track_client", "interakt_track", "track"])
+@pytest.mark.parametrize("package", ["generated/interakt_track_client", "interakt_track", "pytest_interakt_track", "track"])
 def test_type_checkers_may_read_it(package: str) -> None:
     shipped = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
 
