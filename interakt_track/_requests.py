@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import time
 
 from ._arguments import (
     parse_created_at,
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
     from ._errors import QueueMessage
     from ._messages import Phone, Problems
+
+LATE = 5.0  # seconds between an event's call and its sending from which on it carries the time of the call
+
+
+def is_late(message: Message) -> bool:
+    """Tell whether an event that leaves now has to carry the time of its call."""
+    return abs(time() - message.called_at) > LATE
 
 
 def request_model(message: Message, *, with_call_time: bool = False) -> UserRequest | EventRequest:

@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from time import monotonic, time
+from time import monotonic
 
 from . import _lifecycle
 from ._custody import Custody, doubt, is_kept
-from ._errors import (
-    APIError,
-    AuthenticationError,
-    DeliveryError,
-    RateLimitError,
-    RejectedError,
-    mask_personal_data,
-)
+from ._errors import DeliveryError, RateLimitError, RejectedError
 from ._gevent import have_resolver
 from ._locks import IMPORT_LOCK
-from ._logs import is_debugging, log_debug
-from ._messages import RAISE, REPORT, USER, masked_identity
+from ._messages import RAISE, REPORT, masked_identity
 from ._receipt import Outcome
-from ._requests import wire
-from ._retry import retry_delay
+from ._requests import is_late
 from ._threads import as_own_thread, start_thread
-from ._values import random
+from ._trace import shown, trace_attempt
+from ._verdict import delay_of_retry, error_of_its_own, is_key_refused, may_repeat, status_of_loss, tell_account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol, TypeVar
+    from typing import Protocol
 
-    from ._errors import QueueMessage
     from ._logs import Quiet
     from ._messages import Message
     from ._order import Unit
@@ -41,7 +32,6 @@ if TYPE_CHECKING:
     from ._settings import Settings
 
     Loss = tuple[Message, DeliveryError, Outcome]
-    Error = TypeVar("Error", bound=DeliveryError)
 
     class Sends(Protocol):
         """What a worker needs of a sender."""
@@ -51,9 +41,6 @@ if TYPE_CHECKING:
 
         def close(self) -> None:
             """Close the connection."""
-
-
-LATE = 5.0  # seconds between an event's call and its sending from which on it carries the time of the call
 
 
 class Workers:
@@ -165,74 +152,56 @@ class Workers:
         message = unit.current
         timeout = min(self.settings.timeout, max(time_left, 0.001))
         try:
-            response = sender.send(message, timeout=timeout, with_call_time=abs(time() - message.called_at) > LATE)
+            response = sender.send(message, timeout=timeout, with_call_time=is_late(message))
         except DeliveryError as error:
-            self._log_attempt(unit, str(error))
+            trace_attempt(unit, error, self._quiet)
             self._fail(unit, error)
         except Exception as error:  # noqa: BLE001 - a defect of ours may cost one message, told, and not the thread
             self._quiet.warn("defect", "sending failed in an unexpected way", is_error=True, exc_info=True)
             account.settle(monotonic(), is_accepted=False)
             self._give_up(unit, DeliveryError(f"sending failed in an unexpected way: {type(error).__name__}"))
         else:
-            self._log_attempt(unit, _describe(response))
+            trace_attempt(unit, response, self._quiet)
             account.settle(monotonic(), is_accepted=True, is_key_good=True)
             if self._custody.acknowledge(unit):
                 self._queue.deliver(unit, response)
 
     def _fail(self, unit: Unit, error: DeliveryError) -> None:
         """Decide what a failed attempt means: wait, take apart, try again, or give up."""
-        is_refusal = isinstance(error, RateLimitError)
         error.attempts, unit.error = unit.attempts, error
-        now = monotonic()
-        account = unit.lane.account
-        if isinstance(error, RateLimitError):
-            if account.refuse(now, unit.started, error.retry_after, random()):
-                self._quiet.warn("rate-limit", "the API refuses more requests for now (429); sending pauses")
-        elif isinstance(error, AuthenticationError) and error.is_from_api:
-            if account.bar(now, error):
-                others = "wait in the spool" if self._queue.keeps else "are rejected"
-                self._quiet.warn(
-                    "key", f"{error}; one message a minute tries it again, all others {others}", is_error=True
-                )
-            if is_kept(unit):
-                self._custody.note_refusal(unit)
-                self._queue.give_back(unit, 0.0, is_retry=True)
-            else:
-                self._reject(unit, error)
-            return
-        elif is_kept(unit):
+        is_refusal, is_barred = isinstance(error, RateLimitError), is_key_refused(error)
+        if is_kept(unit) and not (is_refusal or is_barred):
             self._keep(unit, error)
             return
-        else:
-            is_key_good = isinstance(error, RejectedError) and error.is_from_api
-            account.settle(now, is_accepted=isinstance(error, APIError), is_key_good=is_key_good)
-        if is_refusal and unit.current.told_by != RAISE:
-            unit.free_attempts += 1
+        tell_account(unit, error, monotonic(), self._quiet, keeps=self._queue.keeps)
+        if is_barred and not is_kept(unit):
+            self._reject(unit, error)
+        elif is_barred or (is_refusal and unit.current.told_by != RAISE):
+            unit.free_attempts += is_refusal
             self._custody.note_refusal(unit)
             self._queue.give_back(unit, 0.0, is_retry=True)
-            return
-        retries = unit.attempts - 1 - unit.free_attempts
-        delay = retry_delay(error, retries, max_retries=self.settings.max_retries, random=random())
-        if delay is None and len(unit.messages) > 1 and not unit.is_apart and isinstance(error, RejectedError):
-            self._queue.take_apart(unit)
-        elif delay is None or (error.is_ambiguous and not self._may_repeat(unit.current)):
-            self._give_up(unit, error)
         else:
+            self._retry(unit, error)
+
+    def _retry(self, unit: Unit, error: DeliveryError) -> None:
+        delay = delay_of_retry(unit, error, self.settings)
+        if delay is not None:
             self._queue.give_back(unit, delay, is_retry=True, is_ambiguous=error.is_ambiguous)
+        elif len(unit.messages) > 1 and not unit.is_apart and isinstance(error, RejectedError):
+            self._queue.take_apart(unit)
+        else:
+            self._give_up(unit, error)
 
     def _keep(self, unit: Unit, error: DeliveryError) -> None:
         """Decide what a failed attempt means for a message in a file: what may pass is waited for."""
-        delay, reason = self._custody.decide(unit, error, self.settings, is_repeatable=self._may_repeat(unit.current))
+        is_repeatable = may_repeat(unit.current, self.settings)
+        delay, reason = self._custody.decide(unit, error, self.settings, is_repeatable=is_repeatable)
         if delay is not None:
             self._queue.give_back(unit, delay, is_retry=True, is_ambiguous=error.is_ambiguous)
         elif len(unit.messages) > 1 and not unit.is_apart:
             self._queue.take_apart(unit)
         else:
             self._give_up(unit, reason)
-
-    def _may_repeat(self, message: Message) -> bool:
-        """Tell whether a message may be sent that the API may have: an identify says the same again."""
-        return message.kind == USER or self.settings.on_ambiguous == "retry"
 
     def _give_up(self, unit: Unit, error: DeliveryError) -> None:
         losses = self._end(unit, error)
@@ -241,15 +210,15 @@ class Workers:
                 self._reporter.log(error, f"{message.kind} of {masked_identity(message)}")
         self._report(losses)
 
-    def _reject(self, unit: Unit, refusal: AuthenticationError) -> None:
+    def _reject(self, unit: Unit, refusal: DeliveryError) -> None:
         """End a unit because the API refuses the account's key, which has been logged."""
-        error = _copied(refusal)
+        error = error_of_its_own(refusal)
         error.attempts = unit.attempts
         self._report(self._end(unit, error))
 
     def _end(self, unit: Unit, error: DeliveryError) -> list[Loss]:
         """Settle a unit as lost, and return what is to be reported."""
-        status: Status = "rejected" if isinstance(error, (RejectedError, AuthenticationError)) else "dropped"
+        status = status_of_loss(error)
         losses: list[Loss] = []
         if self._custody.reject(unit, error):
             self._queue.settle(unit, lambda message: self._lose(message, status, error, losses))
@@ -257,7 +226,7 @@ class Workers:
 
     def _lose(self, message: Message, status: Status, error: DeliveryError, losses: list[Loss]) -> Outcome:
         """Return the outcome of a lost message, with an error of its own, and note it to be reported."""
-        own = _copied(error)
+        own = error_of_its_own(error)
         outcome = Outcome(status, own, is_final=False)
         losses.append((message, own, outcome))
         return outcome
@@ -265,44 +234,9 @@ class Workers:
     def _report(self, losses: list[Loss]) -> None:
         """Tell of lost messages where their calls said; they are settled for those who wait when that is done."""
         for message, error, outcome in losses:
-            error.queue_msg = self._wire(message)
+            error.queue_msg = shown(message, self._quiet)
             confirm = partial(self._queue.confirm, outcome)
             if message.told_by == REPORT:
                 self._reporter.report(error, error.queue_msg, confirm)
             else:
                 confirm()
-
-    def _wire(self, message: Message) -> QueueMessage:
-        try:
-            return wire(message)
-        except Exception:  # noqa: BLE001 - a defect of ours may not keep a loss from being told
-            self._quiet.warn("defect", "a lost message cannot be shown", is_error=True, exc_info=True)
-            return {"path": "", "body": {}}
-
-    def _log_attempt(self, unit: Unit, result: str) -> None:
-        if is_debugging():
-            log_debug(
-                "POST %s %s: %s (%.3f s, attempt %d)",
-                self._wire(unit.current)["path"],
-                masked_identity(unit.current),
-                result,
-                monotonic() - unit.started,
-                unit.attempts,
-            )
-
-
-def _copied(error: Error) -> Error:
-    """Return an error of its own for one of several messages that share a failure."""
-    with IMPORT_LOCK:
-        from copy import copy  # noqa: PLC0415 - wanted where something is lost only
-
-    own = copy(error)
-    own.__cause__ = error.__cause__
-    return own
-
-
-def _describe(response: Response | None) -> str:
-    if response is None:
-        return "delivered"
-    said = response.body.get("message") if isinstance(response.body, dict) else None
-    return f"{response.status_code} {mask_personal_data(said) if isinstance(said, str) else 'delivered'}"

@@ -513,7 +513,7 @@ def test_an_event_that_leaves_late_carries_the_time_of_its_call(
     client.event("u1", "late")
     client.event("u1", "told", created_at="2025-01-01T00:00:00Z")
     client.identify("u1")
-    monkeypatch.setattr("interakt_track._worker.LATE", 0.0)
+    monkeypatch.setattr("interakt_track._requests.LATE", 0.0)
 
     assert client.flush(10)
     late, told = sandbox.events

@@ -217,7 +217,7 @@ def lasting_sandbox() -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch, Sandbox() as sandbox:
         patch.setattr("interakt_track._retry.FIRST_DELAY", 0.01)
         patch.setattr("interakt_track._rate_limit.FIRST_PAUSE", 0.01)
-        patch.setattr("interakt_track._worker.LATE", 3600.0)  # a slow machine must not add times to events
+        patch.setattr("interakt_track._requests.LATE", 3600.0)  # a slow machine must not add times to events
         yield sandbox
         for thread in threading.enumerate():
             if thread.name.startswith("interakt-track-worker"):

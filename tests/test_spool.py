@@ -94,7 +94,7 @@ def test_a_call_has_returned_means_that_its_message_is_in_the_file(new_client: N
 def test_what_a_process_left_behind_is_sent_by_the_next_with_the_time_of_its_call(
     new_client: NewClient, path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("interakt_track._worker.LATE", 0.0)
+    monkeypatch.setattr("interakt_track._requests.LATE", 0.0)
     before = time.time()
     leave_behind(
         path, sandbox.url,
