@@ -7,6 +7,7 @@ Invariants:
 2. Per identifier, `_tails` holds the last unfinished unit and nothing else.
 3. A tail has at most one follower per identifier, so two slots hold them all.
 4. Whatever happens to a unit before it is settled (waiting, an attempt, a retry), it stays unfinished.
+5. A unit that is given up while it is blocked keeps its place until nothing blocks it; then it is passed over.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ._ledger import Epoch
     from ._messages import Message
 
-BLOCKED, READY, DELAYED, IN_FLIGHT, DONE = range(5)
+BLOCKED, READY, DELAYED, IN_FLIGHT, GIVEN_UP, DONE = range(6)
 
 PRIORITIES = 3
 MAX_MERGED = 500  # messages of a file in one request; SQLite takes up to 999 values
@@ -147,25 +148,18 @@ class Lane:
 
     def settle(self, unit: Unit) -> None:
         """Take a finished unit out of the order; whoever waited for nothing else becomes ready."""
+        finished = [unit]
+        while finished:
+            finished += self._settle(finished.pop())
+
+    def give_up(self, unit: Unit) -> None:
+        """Take a unit out of the order that nobody waits for any more, whatever it waits for itself."""
+        if unit.state == BLOCKED:
+            unit.state = GIVEN_UP  # freed now, what follows it would overtake what it is blocked by
+            return
         if unit.state == READY:
-            self.ready -= 1
-        unit.state = DONE
-        phone = _phone(unit.current)
-        if unit.current.user_id is not None and self._users.get(unit.current.user_id) is unit:
-            del self._users[unit.current.user_id]
-        if phone is not None and self._phones.get(phone) is unit:
-            del self._phones[phone]
-        for follower in (unit.first_follower, unit.second_follower):
-            if follower is None:
-                continue
-            if follower.first_blocker is unit:
-                follower.first_blocker = None
-            if follower.second_blocker is unit:
-                follower.second_blocker = None
-            follower.blockers -= 1
-            if follower.blockers == 0:
-                self._make_ready(follower)
-        unit.first_follower = unit.second_follower = None
+            self._ready[unit.priority].remove(unit)
+        self.settle(unit)
 
     def delay(self, unit: Unit, due: float) -> None:
         """Keep a unit, and so all that follows it, until `due`."""
@@ -224,6 +218,32 @@ class Lane:
             if unit.state == DELAYED:
                 return unit
         return None
+
+    def _settle(self, unit: Unit) -> list[Unit]:
+        """Take one unit out of the order; return those behind it that were given up, and that nothing blocks now."""
+        if unit.state == READY:
+            self.ready -= 1
+        unit.state = DONE
+        passed_over: list[Unit] = []
+        phone = _phone(unit.current)
+        if unit.current.user_id is not None and self._users.get(unit.current.user_id) is unit:
+            del self._users[unit.current.user_id]
+        if phone is not None and self._phones.get(phone) is unit:
+            del self._phones[phone]
+        for follower in (unit.first_follower, unit.second_follower):
+            if follower is None:
+                continue
+            if follower.first_blocker is unit:
+                follower.first_blocker = None
+            if follower.second_blocker is unit:
+                follower.second_blocker = None
+            follower.blockers -= 1
+            if follower.blockers == 0 and follower.state == GIVEN_UP:
+                passed_over.append(follower)
+            elif follower.blockers == 0:
+                self._make_ready(follower)
+        unit.first_follower = unit.second_follower = None
+        return passed_over
 
     def _melt(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._ledger import Ledger
-from ._order import IN_FLIGHT, Lane
+from ._order import DONE, GIVEN_UP, IN_FLIGHT, Lane
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,16 +33,22 @@ class Roster:
         self._lanes: dict[Account, Lane] = {}
         self._in_flight: set[Unit] = set()
 
-    def link(self, message: Message) -> None:
-        """Take in the message that was called next; one that was withdrawn meanwhile is passed over."""
+    def link(self, message: Message) -> Unit | None:
+        """Take in the message that was called next; one that was withdrawn meanwhile is passed over.
+
+        Returns:
+            Its unit; None when it is passed over, or went into another one's.
+        """
         if message.outcome is not None:
             self.ledger.pass_over(None, message)
-            return
+            return None
         lane = self._lanes.get(message.account)
         if lane is None:
             lane = self._lanes[message.account] = Lane(message.account)
-        if lane.link(message, self.ledger.take_in(message)) is None:
+        unit = lane.link(message, self.ledger.take_in(message))
+        if unit is None:
             self.ledger.merge()
+        return unit
 
     def has_window(self, account: Account | None) -> bool:
         """Tell whether an account has not enough to send, as far as it is linked."""
@@ -142,6 +148,19 @@ class Roster:
                 self._in_flight.discard(unit)
                 self._end(unit, unit.messages, lambda _: outcome)
                 self._close(unit)
+
+    def end(self, unit: Unit, outcome: Outcome) -> None:
+        """End a unit of one message, in whatever state it is: the call that awaits it is over.
+
+        One that waits takes no place in the ration any more, though those behind it wait for what it waited for.
+        """
+        if unit.state in (GIVEN_UP, DONE):
+            return
+        self._in_flight.discard(unit)
+        self._end(unit, unit.messages, lambda _: outcome)
+        unit.lane.give_up(unit)
+        if unit.lane.is_empty():
+            self._lanes.pop(unit.lane.account, None)
 
     def return_to_file(self, unit: Unit) -> None:
         """Leave a unit in flight to its file, where somebody has given it to another account."""

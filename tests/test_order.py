@@ -274,6 +274,58 @@ def test_no_message_overtakes_one_it_shares_an_identifier_with(
     assert lane.ready == 0
 
 
+@given(calls=calls, choices=st.data())
+def test_units_may_be_given_up_at_any_time_and_nobody_overtakes_for_it(
+    calls: list[tuple[tuple[str | None, str | None], bool, int]], choices: st.DataObject
+) -> None:
+    messages = [an_event(user, phone, priority=priority) for (user, phone), _, priority in calls]
+    lane, epoch = Lane(ACCOUNT), Epoch()
+    waiting = list(messages)
+    unfinished: list[Unit] = []
+    in_flight: list[Unit] = []
+    finished: list[Message] = []
+    now = 0.0
+
+    while len(finished) < len(messages):
+        now += 1.0
+        lane.wake(now)
+        possible = ["link"] * bool(waiting) + ["pop"] * bool(lane.ready) + ["settle", "delay"] * bool(in_flight)
+        action = choices.draw(st.sampled_from(possible + ["give up"] * bool(unfinished))) if possible else "wait"
+        if action == "link":
+            unit = lane.link(waiting.pop(0), epoch)
+            assert unit is not None
+            unfinished.append(unit)
+        elif action == "pop":
+            in_flight.append(lane.pop(now))
+            assert not _overtaken(in_flight[-1].current, messages, finished, in_flight[-1])
+        elif action == "delay":
+            unit = in_flight.pop(choices.draw(st.integers(0, len(in_flight) - 1)))
+            lane.delay(unit, now + choices.draw(st.integers(1, 5)))
+        elif action in ("settle", "give up"):
+            unit = choices.draw(st.sampled_from(in_flight if action == "settle" else unfinished))
+            unfinished.remove(unit)
+            in_flight = [other for other in in_flight if other is not unit]
+            finished.append(unit.current)
+            (lane.settle if action == "settle" else lane.give_up)(unit)
+
+    assert lane.is_empty()
+    assert lane.ready == 0
+
+
+def test_a_thousand_given_up_in_a_row_are_passed_over_at_once() -> None:
+    lane, units = link_all(*(an_event("u1") for _ in range(2000)), an_event("u1", name="last"))
+    first = lane.pop(0.0)
+    for unit in units[1:-1]:
+        assert unit is not None
+        lane.give_up(unit)
+    ready_before = lane.ready
+
+    lane.settle(first)
+
+    assert ready_before == 0
+    assert lane.pop(0.0) is units[-1]
+
+
 def _overtaken(message: Message, messages: list[Message], finished: list[Message], unit: Unit) -> list[Message]:
     earlier = messages[: messages.index(message)]
     return [m for m in earlier if m not in finished and m not in unit.messages and _is_same_person(m, message)]
