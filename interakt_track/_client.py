@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from time import monotonic
 
 from . import _lifecycle
-from ._account import ACCOUNTS
+from ._door import Door, account_of, missing_key
 from ._engine import Engine
-from ._errors import InvalidMessageError, QueueFullError, SettingsError
 from ._lifecycle import needs_care
 from ._locks import IMPORT_LOCK
 from ._logs import DEBUG_OUTPUT
 from ._messages import LOG, event_message, user_message
-from ._receipt import Outcome, Receipt
+from ._receipt import Receipt
 from ._recording import RECORDING
-from ._requests import message_from_body, wire
-from ._settings import Settings, key_of_environment, travels_in_clear
+from ._settings import Settings, travels_in_clear
 from ._threads import is_own_thread
 
 TYPE_CHECKING = False
@@ -31,11 +28,10 @@ if TYPE_CHECKING:
 
     from ._account import Account
     from ._arguments import Priority
+    from ._errors import InvalidMessageError
     from ._messages import Message
-    from ._settings import BeforeSend, SettingsArguments
+    from ._settings import SettingsArguments
     from ._stats import Stats
-
-QUEUE_IS_FULL = "the queue is full; raise max_queue_size, or send less than the account's requests per minute"
 
 
 class Client:
@@ -136,7 +132,7 @@ class Client:
                 problems,
             )
         except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
-            return self._refuse_invalid(error)
+            return self._door.refuse_invalid(error)
         return self._accept(message, problems)
 
     def event(
@@ -185,7 +181,7 @@ class Client:
                 problems,
             )
         except Exception as error:  # noqa: BLE001 - an argument of the caller's own class may raise anything when read
-            return self._refuse_invalid(error)
+            return self._door.refuse_invalid(error)
         return self._accept(message, problems)
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -222,7 +218,7 @@ class Client:
     def stats(self) -> Stats:
         """Return what became of every message so far; the numbers add up."""
         self._check_process()
-        return self._engine.stats(dict(self._refused))
+        return self._engine.stats(self._door.count_refused())
 
     def api_client(self) -> AuthenticatedClient:
         """Return the generated, typed low-level client, ready with this client's key, host and timeout.
@@ -251,12 +247,12 @@ class Client:
     # All below is ours.
 
     def _start(self) -> None:
-        self._lock = threading.RLock()  # guards _settings and _refused
-        self._refused: Counter[str] = Counter()
+        self._lock = threading.RLock()  # guards _settings
         self._engine = Engine(self._settings)
         self._quiet = self._engine.quiet
         self._queue = self._engine.queue
         self._reporter = self._engine.reporter
+        self._door = Door(self._settings, self._quiet, self._reporter)
         self._apply()
 
     def _apply(self) -> None:
@@ -264,8 +260,8 @@ class Client:
         # What each call looks at; the rest waits in `_settings` for the calls that ask for more.
         self._is_strict = settings.strict
         self._default_country_code = settings.default_country_code
-        write_key = settings.write_key or key_of_environment()
-        self._account: Account | None = None if write_key is None else ACCOUNTS.get(settings.host, write_key)
+        self._account = account_of(settings)
+        self._door.settings = settings
         self._is_plain = (
             settings.enabled and not settings.sync_mode and settings.before_send is None and self._account is not None
         )
@@ -285,10 +281,7 @@ class Client:
         if self._account is None:
             self._apply()  # the environment may have it by now
         if self._account is None:
-            raise SettingsError(
-                'write_key is missing; set track.write_key = "…" or the environment\'s INTERAKT_WRITE_KEY '
-                "(the dashboard shows it under Settings, Developer Settings)"
-            )
+            raise missing_key()
         return self._account
 
     def _accept(self, message: Message, problems: list[InvalidMessageError] | None) -> Receipt:
@@ -303,23 +296,11 @@ class Client:
         """Queue a message where a setting, a fork, exit or a callback asks for more than that."""
         self._check_process()
         settings = self._settings
-        for problem in problems:
-            self._report_invalid(problem, message)
-        if not settings.enabled:
-            return self._refuse(message, "disabled", Outcome("disabled"))
-        try:
-            if not self._engine.recorded.is_on:  # which needs no key
-                message.account = self._account_needed()
-        except SettingsError as error:
-            if settings.strict:
-                raise
-            self._quiet.warn("settings", str(error), is_error=True)
-            return self._refuse(message, "invalid", Outcome("invalid", error))
-        if settings.before_send is not None:
-            replaced = self._ask_before_send(settings.before_send, message)
-            if isinstance(replaced, Receipt):
-                return replaced
-            message = replaced
+        find_account = None if self._engine.recorded.is_on else self._account_needed  # what is recorded needs no key
+        message_or_refusal = self._door.check(message, problems, find_account)
+        if isinstance(message_or_refusal, Receipt):
+            return message_or_refusal
+        message = message_or_refusal
         if self._reporter.is_in_callback():
             message.told_by = LOG
         elif settings.sync_mode and not is_own_thread():
@@ -330,26 +311,11 @@ class Client:
             self._engine.shut_down(monotonic(), settings.shutdown_timeout)  # no handler will run again to send it
         return Receipt(message, self._queue)
 
-    def _ask_before_send(self, before_send: BeforeSend, message: Message) -> Message | Receipt:
-        """Return the message that `before_send` makes of one, or the receipt of a call it refused."""
-        try:
-            body = before_send(wire(message)["body"])
-            if body is None:
-                return self._refuse(message, "before_send", Outcome("dropped"))
-            return message_from_body(message, body, default_country_code=self._settings.default_country_code)
-        except Exception as cause:  # noqa: BLE001 - the application's code: whatever it does, the caller goes on
-            what = str(cause) if isinstance(cause, InvalidMessageError) else type(cause).__name__
-            error = InvalidMessageError(f"before_send made no message: {what}")
-            error.__cause__ = cause
-            self._quiet.warn("before_send", "before_send failed; its message is dropped", is_error=True, exc_info=True)
-            self._report_invalid(error, message)
-            return self._refuse(message, "before_send", Outcome("dropped", error))
-
     def _send_in_sync(self, message: Message) -> Receipt:
         settings = self._settings
         outcome = self._engine.send(message, seconds=settings.timeout * (settings.max_retries + 1))
         if outcome is None:
-            return self._refuse_full(message)
+            return self._door.refuse_full(message)
         if outcome.error is None:
             return Receipt(message, self._queue)
         if settings.strict:
@@ -361,34 +327,4 @@ class Client:
         settings = self._settings
         if settings.when_full == "block" and self._engine.put(message, seconds=settings.block_timeout):
             return Receipt(message, self._queue)
-        return self._refuse_full(message)
-
-    def _refuse_full(self, message: Message) -> Receipt:
-        settings = self._settings
-        error = QueueFullError(QUEUE_IS_FULL)
-        receipt = self._refuse(message, "queue_full", Outcome("dropped", error))
-        if settings.when_full == "raise" and settings.strict:
-            raise error
-        self._quiet.warn(
-            "full", f"the queue is full ({settings.max_queue_size} messages wait); new messages are dropped"
-        )
-        return receipt
-
-    def _refuse_invalid(self, cause: Exception) -> Receipt:
-        error = cause
-        if not isinstance(error, InvalidMessageError):
-            error = InvalidMessageError(f"an argument cannot be read: {type(cause).__name__}")
-            error.__cause__ = cause
-        if self._settings.strict:
-            raise error
-        self._report_invalid(error, None)
-        return self._refuse(None, "invalid", Outcome("invalid", error))
-
-    def _report_invalid(self, error: InvalidMessageError, message: Message | None) -> None:
-        self._quiet.warn("invalid", f"bad input, and strict is False: {error}")
-        self._reporter.report(error, wire(message) if message else {"path": "", "body": {}}, lambda: None)
-
-    def _refuse(self, message: Message | None, reason: str, outcome: Outcome) -> Receipt:
-        with self._lock:
-            self._refused[reason] += 1
-        return Receipt(message, None, outcome)
+        return self._door.refuse_full(message)
