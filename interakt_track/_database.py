@@ -86,11 +86,16 @@ class Database:
                 "after the fork only (uWSGI: lazy-apps, or py-call-uwsgi-fork-hooks)",
                 reason="forked",
             )
+        with _opening:  # a fork waits for it, and then for the connection
+            _open.add(self)
         try:
-            self._connection = self._connect()
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self.explained(error) from error
-        _open.add(self)
+            with self.lock:
+                self._connection = self._connect()
+        except BaseException as error:
+            _open.discard(self)
+            if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
+                raise self.explained(error) from error
+            raise
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement; what it writes is in the file when this returns."""
@@ -330,11 +335,14 @@ class Database:
     def _check(self, connection: sqlite3.Connection) -> None:
         """See to it that the file is a spool that this version knows; make one of an empty file."""
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            # The first three work on an empty file only, and hold for good.
-            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(SCHEMA)
+            with in_place(
+                self.path, may_move=True
+            ):  # one process at a time: those that do it together hold up each other
+                # The first three work on an empty file only, and hold for good.
+                connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(SCHEMA)
         owner, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
         if owner != APPLICATION_ID:
             words = "is another program's database and is left alone; give the spool a file of its own"
@@ -377,6 +385,7 @@ def _patiently(run: Callable[[], Result]) -> Result:
 
 
 _open: WeakSet[Database] = WeakSet()
+_opening = threading.RLock()  # guards `_open`
 _held: list[Database] = []
 _inherited: list[sqlite3.Connection] = []
 _inherited_files: set[tuple[int, int] | None] = set()
@@ -384,6 +393,7 @@ _inherited_files: set[tuple[int, int] | None] = set()
 
 def _before_fork() -> None:
     IMPORT_LOCK.hold()  # a thread that goes on while a connection is closed might import what has hooks of its own
+    _opening.acquire()
     for database in list(_open):
         database.hold()
         _held.append(database)
@@ -392,6 +402,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _held:
         _held.pop().let_go()
+    _opening.release()
     IMPORT_LOCK.let_go()
 
 

@@ -8,6 +8,7 @@ it must `forget` it.
 from __future__ import annotations
 
 import os
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ except ImportError:  # Windows
     fcntl = None
 
 MODE = 0o600  # nobody else has a use for it
+
+_taking = threading.RLock()  # held while a lock is taken; a fork waits: a child could not `forget` what it knows not of
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_taking.acquire, after_in_parent=_taking.release, after_in_child=_taking.release)
 
 
 class FileLock:
@@ -44,12 +49,13 @@ class FileLock:
         """Take the lock, without waiting; False when another holds it."""
         if self._file is not None:
             return True
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), MODE)
-        if not _lock(file, is_shared=is_shared):
-            os.close(file)
-            return False
-        self._file = file
-        return True
+        with _taking:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), MODE)
+            if not _lock(file, is_shared=is_shared):
+                os.close(file)
+                return False
+            self._file = file
+            return True
 
     def let_go(self) -> None:
         """Let others have it, at once."""

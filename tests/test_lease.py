@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from interakt_track import _lease
 from interakt_track._lease import FileLock
 
 HOLD = """
@@ -75,6 +78,33 @@ def test_a_child_that_forgets_it_neither_holds_nor_frees_it(tmp_path: Path) -> N
 
     assert other.take()
     other.let_go()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_waits_for_a_lock_that_is_being_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the child would hold it, not knowing that, for as long as it lives."""
+    lock, take = FileLock(str(tmp_path / "lock")), _lease._lock
+    is_taking = threading.Event()
+
+    def take_slowly(file: int, *, is_shared: bool) -> bool:
+        is_taking.set()
+        time.sleep(0.3)  # a fork that does not wait comes within it
+        return take(file, is_shared=is_shared)
+
+    monkeypatch.setattr(_lease, "_lock", take_slowly)
+    thread = threading.Thread(target=lock.take)
+    thread.start()
+    is_taking.wait()
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.is_held() else 1)
+    _, status = os.waitpid(child, 0)
+    thread.join()
+
+    assert status == 0
+    assert lock.is_held()
+    lock.let_go()
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
