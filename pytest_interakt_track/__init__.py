@@ -24,8 +24,7 @@ HINT = (
     "`with interakt_track.testing.capture():`, or mark it interakt_track_allow_network."
 )
 
-_guards: dict[str, NetworkGuard] = {}
-"""The guard of the test that runs, by its id; one test may run others, as tests of plugins do."""
+_GUARD: pytest.StashKey[NetworkGuard] = pytest.StashKey()
 
 
 @pytest.fixture
@@ -64,11 +63,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     from interakt_track.testing import NetworkGuard  # noqa: PLC0415 - see the module's docstring
 
     with NetworkGuard() as guard:
-        _guards[item.nodeid] = guard
-        try:
-            yield
-        finally:
-            del _guards[item.nodeid]
+        item.stash[_GUARD] = guard
+        yield
 
 
 @pytest.hookimpl(trylast=True)
@@ -95,7 +91,7 @@ def _is_guarded(item: pytest.Item) -> bool:
 
 
 def _fail_if_blocked(item: pytest.Item) -> None:
-    guard = _guards.get(item.nodeid)
+    guard = item.stash.get(_GUARD, None)
     calls = [] if guard is None else guard.take_calls()
     if calls:
         places = "\n".join(f"  {call}" for call in calls)

@@ -31,9 +31,9 @@ def explain_comparison(operator: str, left: object, right: object) -> list[str] 
         return None
     names = ("expected", "sent") if isinstance(right, Messages) else ("sent", "expected")
     if operator == "==":
-        return [f"{_count(ours)} == {_count(theirs)}", *_compare(ours, theirs, names)]
+        return [f"{_count(ours)} {names[0]} == {_count(theirs)} {names[1]}", *_compare(ours, theirs, names)]
     if operator == "in" and not isinstance(left, Sequence):
-        return [f"{left!r} in {_count(theirs)}", *_find_nearest(ours[0], theirs)]
+        return [f"{left!r} in {_count(theirs)} sent", *_find_nearest(ours[0], theirs)]
     return None
 
 
