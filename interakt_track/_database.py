@@ -5,28 +5,22 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 from contextlib import suppress
 
 from ._errors import SpoolError
-from ._locks import IMPORT_LOCK
+from ._locks import IMPORT_LOCK, ForkLock
 from ._place import identity_of, in_place, make_file
 from ._schema import APPLICATION_ID, SCHEMA, VERSION
-from ._values import random
+from ._sqlite_errors import is_busy, patiently, spool_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, TypeVar
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
-    from ._errors import SpoolReason
-
-    Result = TypeVar("Result")
 
 PAGE_SIZE = 1024  # bytes; each commit writes whole pages, so that 4096 cost a call a third more
-BUSY_TIMEOUT = 0.5  # seconds to wait for another process's write, which takes a ten-thousandth of that
-FIRST_SLEEP, MAX_SLEEP = 0.0001, 0.005  # SQLite's own sleeps grow to 0.1 s, and starve one of many writers
 RESERVE = 4 * 2**20  # bytes: the starts of a minute, and a message that moves to the failed ones
 CHECKPOINT_AT = 500  # pages in the write-ahead log from which on whoever drains moves them into the file
 CHECKPOINT_BY_ANYBODY_AT = 40_000  # where nobody drains; a call that does it waits for the disk
@@ -108,9 +102,9 @@ class Database:
             try:
                 return (self._connection or self._connect_again()).execute(statement, values)
             except sqlite3.OperationalError as error:
-                if not _is_busy(error):
+                if not is_busy(error):
                     raise
-            return _patiently(lambda: (self._connection or self._connect_again()).execute(statement, values))
+            return patiently(lambda: (self._connection or self._connect_again()).execute(statement, values))
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
@@ -154,7 +148,7 @@ class Database:
                 if self._side_connection is None:
                     self._side_connection = self._open()
                 connection = self._side_connection
-                return _patiently(lambda: connection.execute(statement, values).fetchall())
+                return patiently(lambda: connection.execute(statement, values).fetchall())
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.explained(error) from error
 
@@ -169,7 +163,7 @@ class Database:
             with self.lock:
                 connection = self._connection or self._connect_again()
                 before = connection.total_changes
-                _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+                patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
                 try:
                     for statement, values in statements:
                         connection.execute(statement, values)
@@ -253,18 +247,8 @@ class Database:
 
     def explained(self, error: sqlite3.Error | UnicodeDecodeError) -> SpoolError:
         """Return an error of sqlite3 as ours."""
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is not None:
-            reason, words = _REASONS.get(code & 0xFF, ("unusable", "cannot be used"))
-            said = f": {error}"
-            if said.startswith(": no such "):  # a table or a column of ours, of which the file told when it was opened
-                reason, words = "corrupt", "is damaged"
-        elif isinstance(error, sqlite3.ProgrammingError):
-            reason, words, said = "closed", "was closed", ""
-        else:  # text that is no UTF-8, which the error would show: somebody's data
-            reason, words, said = "corrupt", "is damaged: it holds text that cannot be read", ""
-        explained = SpoolError(f"the spool {self.path} {words}{said}", reason=reason)
-        if reason in ("full", "corrupt"):
+        explained = spool_error(self.path, error)
+        if explained.reason in ("full", "corrupt"):
             self.trouble = explained
         return explained
 
@@ -297,7 +281,7 @@ class Database:
             if self._is_damaged:
                 connection.execute("PRAGMA writable_schema = ON")  # else a file that was cut off is not read at all
                 return connection
-            _patiently(lambda: self._check(connection))
+            patiently(lambda: self._check(connection))
             connection.execute("PRAGMA secure_delete = ON")  # what was delivered or erased is overwritten
             connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BY_ANYBODY_AT}")
             self._apply(connection)
@@ -335,9 +319,7 @@ class Database:
     def _check(self, connection: sqlite3.Connection) -> None:
         """See to it that the file is a spool that this version knows; make one of an empty file."""
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            with in_place(
-                self.path, may_move=True
-            ):  # one process at a time: those that do it together hold up each other
+            with in_place(self.path, may_move=True):  # two that do it at the same time would hold up each other
                 # The first three work on an empty file only, and hold for good.
                 connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -352,40 +334,8 @@ class Database:
             raise SpoolError(f"the spool {self.path} {words}", reason="newer")
 
 
-_REASONS: dict[int, tuple[SpoolReason, str]] = {
-    sqlite3.SQLITE_FULL: ("full", "has no room left, on its disk or up to spool_max_bytes"),
-    **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED), ("locked", "is locked by another program")),
-    sqlite3.SQLITE_CORRUPT: ("corrupt", "is damaged"),
-    sqlite3.SQLITE_NOTADB: ("corrupt", "is no database"),
-    sqlite3.SQLITE_CONSTRAINT: ("corrupt", "is damaged"),  # its own rows break the rules that they were written under
-    sqlite3.SQLITE_MISMATCH: ("corrupt", "is damaged"),
-    sqlite3.SQLITE_READONLY: ("unusable", "cannot be written"),
-    sqlite3.SQLITE_CANTOPEN: ("unusable", "cannot be opened"),
-    sqlite3.SQLITE_PERM: ("unusable", "may not be used by this user"),
-    sqlite3.SQLITE_IOERR: ("unusable", "cannot be read or written"),
-}
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _patiently(run: Callable[[], Result]) -> Result:
-    """Run again what another process's write stands in the way of, for `BUSY_TIMEOUT`."""
-    deadline = time.monotonic() + BUSY_TIMEOUT
-    sleep = FIRST_SLEEP
-    while True:
-        try:
-            return run()
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() >= deadline:
-                raise
-        time.sleep(sleep * (1 + random()))
-        sleep = min(2 * sleep, MAX_SLEEP)
-
-
 _open: WeakSet[Database] = WeakSet()
-_opening = threading.RLock()  # guards `_open`
+_opening = ForkLock()  # guards `_open`
 _held: list[Database] = []
 _inherited: list[sqlite3.Connection] = []
 _inherited_files: set[tuple[int, int] | None] = set()
@@ -393,7 +343,7 @@ _inherited_files: set[tuple[int, int] | None] = set()
 
 def _before_fork() -> None:
     IMPORT_LOCK.hold()  # a thread that goes on while a connection is closed might import what has hooks of its own
-    _opening.acquire()
+    _opening.hold()
     for database in list(_open):
         database.hold()
         _held.append(database)
@@ -402,7 +352,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _held:
         _held.pop().let_go()
-    _opening.release()
+    _opening.let_go()
     IMPORT_LOCK.let_go()
 
 

@@ -8,7 +8,8 @@ it must `forget` it.
 from __future__ import annotations
 
 import os
-import threading
+
+from ._locks import ForkLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ except ImportError:  # Windows
 
 MODE = 0o600  # nobody else has a use for it
 
-_taking = threading.RLock()  # held while a lock is taken; a fork waits: a child could not `forget` what it knows not of
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_taking.acquire, after_in_parent=_taking.release, after_in_child=_taking.release)
+_taking = ForkLock()  # a child could not `forget` what it does not know of
 
 
 class FileLock:

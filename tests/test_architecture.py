@@ -22,22 +22,25 @@ OURS = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 
-HTTP_ROOMS = {"__init__", "_attempt", "_http", "_network", "_requests", "_sender"}
+HTTP_ROOMS = {"__init__", "_async_sender", "_attempt", "_http", "_network", "_requests", "_sender"}
 ONLY_IMPORTED_BY = {
-    "_async_client": {"__init__", "_default"},
+    "_async_client": {"_late"},
+    "_async_engine": {"_async_client"},
+    "_async_sender": {"_async_worker"},
+    "_async_worker": {"_async_engine"},
     "_client": {"__init__", "_default"},
     "_database": {"_access", "_salvage", "_spool_file"},
     "_default": {"__init__"},
     "_engine": {"_client"},
     "_queue": {"_engine"},
-    "_sender": {"_async_client", "_engine"},
+    "_sender": {"_async_sender", "_engine"},
     "_spool": {"_engine"},
     "_worker": {"_engine"},
     "httpcore": HTTP_ROOMS,
     "httpx": HTTP_ROOMS,
     "openpyxl": {"importing._workbook"},
     "interakt_track_client": HTTP_ROOMS,
-    "sqlite3": {"_database"},
+    "sqlite3": {"_database", "_sqlite_errors"},
 }
 
 EFFECTS = {"asyncio", "logging", "os", "socket", "sqlite3", "threading", "time"}
@@ -55,7 +58,6 @@ MAY_NOT_IMPORT = {
 }
 
 FACE_MAY_IMPORT = {
-    "_async_client",
     "_client",
     "_default",
     "_errors",

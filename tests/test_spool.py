@@ -422,8 +422,8 @@ def test_a_client_that_does_not_send_learns_what_became_of_its_messages(
 ) -> None:
     reports: dict[str, list[TrackError]] = {"first": [], "second": []}
     first = new_client(on_error=lambda error, _: reports["first"].append(error))
+    first.event("u0", "e").wait(10)  # from now on it is the first one that sends
     second = new_client(on_error=lambda error, _: reports["second"].append(error))
-    first.event("u0", "e").wait(10)
     sandbox.fail_next(status=400, when=lambda one: (one.body or {}).get("event") == "Bad")
 
     good, bad = second.event("u1", "Good"), second.event("u2", "Bad")
@@ -432,6 +432,7 @@ def test_a_client_that_does_not_send_learns_what_became_of_its_messages(
     assert (good.wait(10).status, bad.wait(10).status) == ("delivered", "rejected")
     assert isinstance(bad.error, RejectedError)
     assert bad.error.status_code == 400
+    wait_until(lambda: reports["first"] != [])  # a moment after the file says so
     assert (len(reports["first"]), len(reports["second"])) == (1, 0)
     stats = second.stats()
     assert (stats.queued, stats.delivered, stats.rejected, stats.waiting) == (2, 1, 1, 0)
