@@ -18,6 +18,7 @@ from ._default import MODULE_SETTINGS, DefaultClient
 from ._errors import (
     APIError,
     AuthenticationError,
+    CallCancelledError,
     DeliveryError,
     ExpiredError,
     InvalidMessageError,
@@ -30,6 +31,7 @@ from ._errors import (
     SpoolError,
     TrackError,
     UnreachableError,
+    UnusableClientError,
 )
 from ._published import warn_of_old_name
 from ._receipt import Receipt, Response
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from interakt_track_client import AuthenticatedClient
 
     from ._arguments import Priority
+    from ._async_client import AsyncClient
     from ._settings import BeforeSend, OnAmbiguous, OnError, RateLimit, SpoolSync, WhenFull
     from ._spool_file import FailedMessage, SpooledMessage, SpoolFile, SpoolStatus
 else:  # a type checker would then take any misspelt setting for one of its names
@@ -53,7 +56,9 @@ else:  # a type checker would then take any misspelt setting for one of its name
 
 __all__ = [
     "APIError",
+    "AsyncClient",
     "AuthenticationError",
+    "CallCancelledError",
     "Client",
     "DeliveryError",
     "ExpiredError",
@@ -74,6 +79,7 @@ __all__ = [
     "Stats",
     "TrackError",
     "UnreachableError",
+    "UnusableClientError",
     "__version__",
     "api_client",
     "api_key",

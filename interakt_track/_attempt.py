@@ -25,6 +25,7 @@ class Attempt:
         status_code: Of the answer; known as soon as its first lines are, whatever happens to the rest.
         answer: The JSON value the API answered with, or None. Only of clients that check answers, as the next one.
         is_delivered: Whether the API took the message. An error after that comes from reading the answer.
+        is_begun: Whether some of the request was given to the network.
         is_sent: Whether the network took the whole request; until then the server cannot have received it.
         bytes_left: How much of the answer, headers included, may still be read.
     """
@@ -33,6 +34,7 @@ class Attempt:
     status_code: int | None = field(default=None, init=False)
     answer: Any = field(default=None, init=False)
     is_delivered: bool = field(default=False, init=False)
+    is_begun: bool = field(default=False, init=False)
     is_sent: bool = field(default=False, init=False)
     bytes_left: int = field(default=MAX_ANSWER_BYTES, init=False)
     _opening: bytes = field(default=b"", init=False)
@@ -42,7 +44,8 @@ class Attempt:
     def start(self, method: str, timeout: float | None) -> None:
         """Let the time run; `timeout` is what the client allows the whole request, None is no limit."""
         limit = timeout if self.timeout is None else self.timeout
-        self.status_code, self.answer, self.is_delivered, self.is_sent = None, None, False, False
+        self.status_code, self.answer = None, None
+        self.is_delivered = self.is_begun = self.is_sent = False
         self._opening, self._held = f"{method} ".encode(), b""
         self._deadline = None if limit is None else time.monotonic() + limit
         self.bytes_left = MAX_ANSWER_BYTES
@@ -83,12 +86,14 @@ class Attempt:
         What a proxy is told before them is not the request. httpcore swallows a failed write to read an early
         answer, so nothing but this says later that the request never arrived in full.
         """
+        is_opening = data.startswith(self._opening)
+        self.is_begun = self.is_begun or is_opening
         try:
             yield
         except BaseException:
             self.is_sent = False
             raise
-        if data.startswith(self._opening):
+        if is_opening:
             self.is_sent = True
 
 

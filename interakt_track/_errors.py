@@ -5,10 +5,12 @@ TrackError
 ├── InvalidMessageError (ValueError)    the arguments of a call cannot be sent
 ├── QueueFullError                      the queue held `max_queue_size` messages at the call
 ├── SpoolError                          the spool file cannot be used
+├── UnusableClientError (RuntimeError)  an `AsyncClient` is closed, or belongs to another event loop
 └── DeliveryError                       an accepted message was not delivered
     ├── UnreachableError                no answer: refused, DNS, TLS, timeout, reset
     ├── ExpiredError                    its time was up before it could be sent
     ├── ShutdownError                   the process left before it could be sent
+    ├── CallCancelledError              the call was cancelled before the API answered
     └── APIError                        the API answered, and the answer was no
         ├── AuthenticationError         401, 403
         ├── RateLimitError              429
@@ -74,6 +76,10 @@ class SpoolError(TrackError):
         self.reason: SpoolReason = reason
 
 
+class UnusableClientError(TrackError, RuntimeError):
+    """An `AsyncClient` cannot be used here: it is closed, belongs to another event loop, or nothing runs one."""
+
+
 class DeliveryError(TrackError):
     """An accepted message was not delivered.
 
@@ -104,6 +110,52 @@ class ExpiredError(DeliveryError):
 
 class ShutdownError(DeliveryError):
     """The process left before the message could be sent, or before the answer came."""
+
+    def __init__(self, text: str, *, is_ambiguous: bool = False) -> None:
+        super().__init__(text)
+        self.is_ambiguous = is_ambiguous
+
+
+class CallCancelledError(DeliveryError):
+    """A call of an `AsyncClient` was cancelled, by a timeout as a rule; the `CancelledError`'s `__cause__`.
+
+    Attributes:
+        was_sent: Whether its message was sent. True: the API has taken it. False: the API surely has not. None: it may
+            have, since the call was cancelled when the request was on its way.
+
+    Example:
+        >>> try:
+        ...     async with asyncio.timeout(2):
+        ...         await client.event(user_id="u1", event="Order Placed")
+        ... except TimeoutError as error:
+        ...     cancelled = track.CallCancelledError.of(error)
+    """
+
+    def __init__(self, was_sent: bool | None) -> None:
+        super().__init__(was_sent)  # args are what repr and pickle show
+        self.was_sent = was_sent
+        self.is_ambiguous = was_sent is None
+
+    def __str__(self) -> str:
+        return f"the call was cancelled {_CANCELLED[self.was_sent]}"
+
+    @classmethod
+    def of(cls, error: BaseException | None) -> CallCancelledError | None:
+        """Return what the cancelled call says that a `CancelledError` or `TimeoutError` came of; None: no such call."""
+        seen = set()
+        while error is not None and id(error) not in seen:
+            if isinstance(error, cls):
+                return error
+            seen.add(id(error))
+            error = error.__cause__ or error.__context__
+        return None
+
+
+_CANCELLED = {
+    True: "when the API had taken its message",
+    False: "before its message was sent",
+    None: "before the API answered; its message may have arrived",
+}
 
 
 class APIError(DeliveryError):

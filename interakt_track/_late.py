@@ -15,6 +15,11 @@ def load(name: str) -> object:
     Raises:
         AttributeError: There is nothing of this name.
     """
+    if name == "AsyncClient":
+        with IMPORT_LOCK:
+            from ._async_client import AsyncClient  # noqa: PLC0415 - brings asyncio and httpx
+
+        return AsyncClient
     if name not in SPOOL_NAMES:
         return load_module(name)
     with IMPORT_LOCK:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from ._locks import IMPORT_LOCK
 from ._receipt import Response
 from ._requests import request_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from interakt_track_client import AuthenticatedClient
 
     from ._account import Account
+    from ._attempt import Attempt
     from ._messages import Message
 
 MAX_CLIENTS = 4  # accounts whose connections one thread keeps open; a host of many tenants has few at a time
@@ -40,8 +45,7 @@ class Sender:
             from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - on the first send
             from interakt_track_client.models import UserRequest  # noqa: PLC0415 - on the first send
 
-            from ._attempt import attempt  # noqa: PLC0415 - on the first send
-            from ._http import build_client, delivery_error  # noqa: PLC0415 - on the first send
+            from ._http import build_client  # noqa: PLC0415 - on the first send
 
         account = message.account
         client = self._clients.get(account)
@@ -49,17 +53,12 @@ class Sender:
             self._make_room()
             client = self._clients[account] = build_client(account.host, account.write_key, timeout=timeout)
         model = request_model(message, with_call_time=with_call_time)
-        with attempt(timeout=timeout) as current:
-            try:
-                if isinstance(model, UserRequest):
-                    create_user.sync_detailed(client=client, body=model)
-                else:
-                    create_event.sync_detailed(client=client, body=model)
-            except Exception as exc:
-                # The API took it, and only its answer is odd: sending it again would be the mistake.
-                if not current.is_delivered:
-                    raise delivery_error(exc) from exc
-            return Response(current.status_code or 0, current.answer)
+        with delivering(timeout) as current:
+            if isinstance(model, UserRequest):
+                create_user.sync_detailed(client=client, body=model)
+            else:
+                create_event.sync_detailed(client=client, body=model)
+        return response_of(current)
 
     def close(self) -> None:
         """Close the connections."""
@@ -71,3 +70,31 @@ class Sender:
         if len(self._clients) >= MAX_CLIENTS:
             oldest = next(iter(self._clients))
             self._clients.pop(oldest).get_httpx_client().close()
+
+
+@contextmanager
+def delivering(timeout: float) -> Iterator[Attempt]:
+    """Hold the request made inside to an attempt's bounds, and raise our error where the API did not take it.
+
+    Args:
+        timeout: Seconds the attempt may take.
+
+    Raises:
+        DeliveryError: The API did not take the message.
+    """
+    with IMPORT_LOCK:
+        from ._attempt import attempt  # noqa: PLC0415 - on the first send
+        from ._http import delivery_error  # noqa: PLC0415 - on the first send
+
+    with attempt(timeout=timeout) as current:
+        try:
+            yield current
+        except Exception as exc:
+            # The API took it, and only its answer is odd: sending it again would be the mistake.
+            if not current.is_delivered:
+                raise delivery_error(exc) from exc
+
+
+def response_of(current: Attempt) -> Response:
+    """Return the answer of an attempt that was delivered."""
+    return Response(current.status_code or 0, current.answer)

@@ -23,7 +23,8 @@ class Stats:
         retried: Attempts after the first.
         retried_ambiguous: Those of them after an attempt that the API may have received: an event may be there twice.
         merged: Messages that went out in another one's request.
-        refused: Calls that were not accepted, by reason: `"queue_full"`, `"before_send"`, `"invalid"`, `"disabled"`.
+        refused: Calls that were not accepted, by reason: `"queue_full"`, `"before_send"`, `"invalid"`, `"disabled"`; of
+            an `AsyncClient` `"unusable"`, too.
         spool_waiting: With a spool: messages that wait in its file, whichever process called them; None when it cannot
             be read, and without one.
         spool_problem: Why messages wait in memory although there is a spool; None while they do not.

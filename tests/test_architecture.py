@@ -62,7 +62,7 @@ FACE_MAY_IMPORT = {
     "_default",
     "_errors",
     "_http",  # for `api_client()`
-    "_late",  # for the names that bring sqlite3
+    "_late",  # for the names that bring sqlite3, or asyncio
     "_published",
     "_receipt",
     "_settings",
