@@ -38,6 +38,8 @@ class JsonLinesTable:
                 names.update(dict.fromkeys(value))
             if len(names) > MAX_COLUMNS:
                 raise ImportFileError(f"the objects of {path.name} have more than {MAX_COLUMNS:,} different names")
+        if not any(names):
+            raise ImportFileError(f"{path.name} holds no JSON object whose names could be columns")
         self.columns = list(names)
         check_columns(self.columns, path.name)
 

@@ -48,17 +48,18 @@ def _marked_encoding(path: Path) -> str:
 
 def _explained(path: Path, encoding: str) -> ImportFileError:
     """Return the error that tells where the first byte is that is no text."""
-    offset = _first_wrong_byte(path, encoding)
+    offset, line = _first_wrong_byte(path, encoding)
     name = "UTF-8" if encoding == "utf-8-sig" else encoding
     return ImportFileError(
-        f"{path.name} is no {name} text: byte {offset:,} is wrong (counted from 0); "
+        f"{path.name} is no {name} text: a byte of line {line:,} is wrong (byte {offset:,}, counted from 0); "
         "if it was saved by a spreadsheet on Windows, try --encoding cp1252, or save it as CSV UTF-8"
     )
 
 
-def _first_wrong_byte(path: Path, encoding: str) -> int:
+def _first_wrong_byte(path: Path, encoding: str) -> tuple[int, int]:
+    """Return its offset, and the number of the line that it is in."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    offset = 0
+    offset, line = 0, 1
     with path.open("rb") as file:
         while True:
             block = file.read(BLOCK)
@@ -66,9 +67,11 @@ def _first_wrong_byte(path: Path, encoding: str) -> int:
             try:
                 decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                return offset - pending + error.start
+                place = error.start - pending
+                return offset + place, line + block.count(b"\n", 0, max(place, 0))
             except UnicodeError:  # UTF-16 without its mark
-                return offset
+                return offset, line
             if not block:
-                return offset
+                return offset, line
             offset += len(block)
+            line += block.count(b"\n")

@@ -81,7 +81,7 @@ def _opened(path: Path) -> Iterator[Workbook]:
     except OSError as error:
         raise ImportFileError(f"{path} cannot be read: {error.strerror}") from error
     except (BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, zlib.error) as error:
-        raise ImportFileError(f"{path.name} is no Excel workbook, or is damaged ({type(error).__name__})") from error
+        raise ImportFileError(f"{path.name} is no Excel workbook, or is damaged") from error
 
 
 def _plain(cell: Any) -> Any:
