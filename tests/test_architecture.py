@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "interakt_track"
 OURS = sorted(
     path
-    for folder in ("benchmarks", "interakt_track", "pytest_interakt_track", "scripts", "tests", "track")
+    for folder in ("benchmarks", "examples", "interakt_track", "pytest_interakt_track", "scripts", "tests", "track")
     for path in (ROOT / folder).rglob("*.py")
 )
 
@@ -74,6 +74,7 @@ GUESTS_MAY_IMPORT = {
     "cli": {"cli", "importing", "sandbox"},
     "client": {"_published"},
     "importing": {"_lease", "importing"},  # the lock of a file that is imported is one of the spool's
+    "opentelemetry": {"opentelemetry"},  # the package of this name, not the room
     "request": {"_published"},
     "sandbox": {"sandbox"},
     "testing": {"_recording", "testing"},  # a capture takes messages where they would be queued
