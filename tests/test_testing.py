@@ -43,6 +43,10 @@ def counts(client: Client) -> tuple[int, int, int]:
     return stats.queued, stats.delivered, stats.waiting + stats.in_flight
 
 
+def sdk_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("interakt-track")}
+
+
 # Who is recorded.
 
 
@@ -297,6 +301,7 @@ def test_receipts_and_numbers_are_those_of_delivered_messages(
     new_client: NewClient, sandbox: Sandbox, is_sync: bool
 ) -> None:
     client = new_client(sync_mode=is_sync, flush_interval=60)
+    threads = sdk_threads()
 
     with capture():
         receipts = [client.event("u", "Order Placed"), client.identify("u")]
@@ -308,6 +313,7 @@ def test_receipts_and_numbers_are_those_of_delivered_messages(
         assert receipts[0].message["body"] == {"userId": "u", "event": "Order Placed", "traits": {}}
         assert counts(client) == (2, 2, 0)
         assert client.flush(0)
+        assert sdk_threads() <= threads
 
     assert sandbox.requests == []
 

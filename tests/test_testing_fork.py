@@ -152,9 +152,17 @@ def test_a_child_can_read_while_a_thread_of_its_parent_was_reading(sandbox: Sand
     run(
         """
 with capture() as sent:
-    sent._lock.acquire()  # by a thread that is not there in the child
-    thread = threading.Thread(target=lambda: wait_for(in_child(lambda: names(sent))))
+    may_end = threading.Event()
+    is_reading = threading.Event()
+    def read():
+        with sent._lock:
+            is_reading.set()
+            may_end.wait()
+    thread = threading.Thread(target=read)
     thread.start()
+    is_reading.wait()
+    wait_for(in_child(lambda: names(sent)))
+    may_end.set()
     thread.join()
 """,
         sandbox,

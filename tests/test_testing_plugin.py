@@ -24,7 +24,6 @@ PYTEST_OPTIONS = ("-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error")
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder with a shop, whose tests run in a process of their own."""
     monkeypatch.setenv("INTERAKT_HOST", "https://api.example.invalid")
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
     pytester.makepyfile(shop=SHOP)
     pytester.makeini("[pytest]\nminversion = 8.0\n")
     return pytester
