@@ -155,7 +155,7 @@ def observe(
     the fork, as OpenTelemetry's own set-up.
 
     Args:
-        client: None: the one behind the module's functions.
+        client: None: the one behind the module's functions. No `AsyncClient`, whose numbers are its event loop's only.
         meter_provider: None: the global one, which may be set later, too.
         client_id: The attribute `messaging.client.id`, which tells clients of one process apart; None: `"default"` for
             the module's functions, `"client-1"` and so on for others.

@@ -113,7 +113,15 @@ def test_the_command_is_installed(installed: Distribution) -> None:
     assert commands == {"interakt-track": "interakt_track.__main__:main"}
 
 
-@pytest.mark.parametrize("package", ["generated/interakt_track_client", "interakt_track", "pytest_interakt_track", "track"])
+def test_pytest_finds_the_plugin(installed: Distribution) -> None:
+    plugins = {entry.name: entry.value for entry in installed.entry_points if entry.group == "pytest11"}
+
+    assert plugins == {"interakt_track": "pytest_interakt_track"}
+
+
+@pytest.mark.parametrize(
+    "package", ["generated/interakt_track_client", "interakt_track", "pytest_interakt_track", "track"]
+)
 def test_type_checkers_may_read_it(package: str) -> None:
     shipped = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
 

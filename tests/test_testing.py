@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import interakt_track as track
-from interakt_track import Client, InvalidMessageError
+from interakt_track import AsyncClient, Client, InvalidMessageError
 from interakt_track._default import MODULE_SETTINGS, DefaultClient
 from interakt_track._recording import RECORDING
 from interakt_track._settings import Settings
@@ -69,6 +70,23 @@ def test_a_capture_records_the_functions_and_every_client_and_sends_nothing(
     earlier.flush(10)
     assert [event["event"] for event in sandbox.events] == ["After"]
     assert len(sandbox.requests) == 1
+
+
+def test_awaited_calls_are_recorded(sandbox: Sandbox) -> None:
+    async def call(earlier: AsyncClient) -> None:
+        async with AsyncClient() as later:
+            for client in (earlier, later):
+                receipt = await client.event("u1", "Order Placed")
+                assert receipt.response is not None
+                assert (receipt.status, receipt.response.status_code) == ("delivered", 201)
+        assert earlier.stats().delivered == 1
+
+    client = AsyncClient(write_key="test-key", host=sandbox.url)
+    with capture() as sent:
+        asyncio.run(call(client))
+
+    assert sent == [SentEvent("Order Placed", user_id="u1")] * 2
+    assert sandbox.requests == []
 
 
 def test_calls_of_threads_are_recorded_whenever_they_began(client: Client, sandbox: Sandbox) -> None:

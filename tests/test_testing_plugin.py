@@ -138,7 +138,13 @@ def test_the_guard_sees_threads_clients_swallowed_errors_and_sync_mode(run: pyte
     result = run_tests(
         run,
         """
-        import threading, shop, track
+        import asyncio, threading, shop, track
+
+        def test_an_awaited_call():
+            async def call():
+                await track.AsyncClient(write_key="any").event("u3", "Order Placed")
+
+            asyncio.run(call())
 
         def test_a_thread():
             thread = threading.Thread(target=shop.place_order)
@@ -156,8 +162,14 @@ def test_the_guard_sees_threads_clients_swallowed_errors_and_sync_mode(run: pyte
         "interakt_track_block_network=true",
     )
 
-    result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*shop.py:6, in place_order: *", "*test_shop.py:11, in test_a_client: identify of u2"])
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            '  test_shop.py:5, in call: event "Order Placed" of u3',
+            "  shop.py:6, in place_order: *",
+            "  test_shop.py:17, in test_a_client: identify of u2",
+        ]
+    )
 
 
 def test_the_guard_tells_of_fixtures_and_lets_through_what_it_should(run: pytest.Pytester, sandbox: Sandbox) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 import interakt_track
 import track
 from interakt_track import InvalidMessageError, Stats
+from interakt_track.testing import Capture, Messages, SentEvent, SentMessage, SentUser, capture
 from interakt_track_client import AuthenticatedClient
 from track import (
     APIError,
@@ -191,6 +192,27 @@ def a_spool_looked_after() -> None:
 
         spool.retry(ids="1")  # type: ignore[arg-type]  # text is no list of numbers
         spool.drop_failed(user_id="u1")  # type: ignore[call-arg]  # that is to erase
+
+
+def a_test_of_an_application() -> None:
+    with capture() as sent:
+        assert_type(sent, Capture)
+    assert_type(sent[0], SentMessage)
+    assert_type(sent[1:], Messages[SentMessage])
+    assert_type(sent.users, Messages[SentUser])
+    assert_type(sent.events("Order Placed"), Messages[SentEvent])
+    assert_type(sent.users.for_user(1), Messages[SentUser])
+    [order] = sent.for_user(phone_number="+919876543210").events()
+    assert_type(order.event, str)
+    assert_type(order.traits, dict[str, Any])
+    assert sent == [SentUser(user_id="u1", tags=["a"]), SentEvent("Order Placed", user_id="u1", traits={"total": 1})]
+    for message in sent:
+        if message.kind == "event":
+            assert_type(message, SentEvent)
+
+    SentEvent(user_id="u1")  # type: ignore[call-arg]  # an event has a name
+    print(sent.users[0].event)  # type: ignore[attr-defined]  # a customer has none
+    order.traits = {}  # type: ignore[misc]  # frozen
 
 
 def names_of_1_0_x() -> None:
