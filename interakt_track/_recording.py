@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Recorder(_lifecycle.Forks, Protocol):
-        """What messages go to in the place of queue and spool."""
+        """What messages go to in the place of queue and spool.
 
-        def wants(self, host: str) -> bool:
-            """Tell whether messages to this host are recorded; it gives the same answer each time."""
+        `wants` tells whether messages to a host are recorded, each time the same. `record` is called in the thread of
+        the call, and in forked children too.
+        """
 
-        def record(self, message: Message) -> None:
-            """Record a message; called in the thread of the call, and in forked children too."""
+        def wants(self, host: str) -> bool: ...
+        def record(self, message: Message) -> None: ...
 
     class Follower(Protocol):
         """What sends, unless somebody records."""
