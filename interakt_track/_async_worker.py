@@ -18,6 +18,7 @@ from ._verdict import delay_of_retry, error_of_its_own, is_key_refused, status_o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from ._logs import Quiet
@@ -50,6 +51,7 @@ class AsyncWorker:
         quiet: What the log is told through.
         settings: The client's settings.
         sender: What sends; None makes one for the first message's account.
+        clock: The clock that accounts go by.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class AsyncWorker:
         *,
         settings: Settings,
         sender: AsyncSends | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.turns = Turns(roster, max_in_flight=settings.max_workers, max_waiting=settings.max_queue_size)
+        self.turns = Turns(roster, max_in_flight=settings.max_workers, max_waiting=settings.max_queue_size, clock=clock)
+        self._clock = clock
         self._reporter = reporter
         self._quiet = quiet
         self._settings = settings
@@ -77,7 +81,7 @@ class AsyncWorker:
             CancelledError: The call was cancelled; its `__cause__` is a `CallCancelledError`.
         """
         settings, turns = self._settings, self.turns
-        now = monotonic()
+        now = self._clock()
         deadline = now + settings.timeout * (settings.max_retries + 1)
         patience = settings.block_timeout if settings.when_full == "block" else 0.0
         message.told_by = RAISE
@@ -135,7 +139,7 @@ class AsyncWorker:
         message, settings = unit.current, self._settings
         if self._sender is None:
             self._sender = AsyncSender(message.account, timeout=settings.timeout)
-        timeout = min(settings.timeout, max(deadline - monotonic(), 0.001))
+        timeout = min(settings.timeout, max(deadline - self._clock(), 0.001))
         try:
             async with asyncio.timeout(None) as call.bound:
                 response = await self._sender.send(message, timeout=timeout, with_call_time=is_late(message))
@@ -158,7 +162,7 @@ class AsyncWorker:
         """Decide what a failed attempt means: try again, or give up."""
         error.attempts, unit.error = unit.attempts, error
         call.may_have_arrived = call.may_have_arrived or error.is_ambiguous
-        tell_account(unit, error, monotonic(), self._quiet, keeps=False)
+        tell_account(unit, error, self._clock(), self._quiet, keeps=False)
         delay = None if is_key_refused(error) else delay_of_retry(unit, error, self._settings)
         if delay is None:
             self._lose(unit, error)
@@ -210,7 +214,7 @@ class AsyncWorker:
     def _give_back_place(self, unit: Unit, *, was_sent: bool | None) -> None:
         """Give the account back the place of a request that ended, if one is under way; true: the API took it."""
         if unit.state == IN_FLIGHT and unit.refusal is None:
-            unit.lane.account.settle(monotonic(), is_accepted=bool(was_sent), is_key_good=bool(was_sent))
+            unit.lane.account.settle(self._clock(), is_accepted=bool(was_sent), is_key_good=bool(was_sent))
 
 
 def _was_sent(cancellation: BaseException | None) -> bool | None:
