@@ -175,6 +175,20 @@ def test_a_file_of_which_nothing_can_be_sent_is_over_at_once(sandbox: Sandbox) -
     assert len(Path("customers.csv.rejected.csv").read_text(encoding="utf-8").splitlines()) == 2
 
 
+def test_a_file_of_which_nothing_could_be_sent_can_be_mended_itself(sandbox: Sandbox) -> None:
+    write("customers.csv", "user_id,phone_number\nu1,12\n")
+    assert import_users("customers.csv").exit_code == 1
+
+    write("customers.csv", "user_id,phone_number\nu1,9876543210\nu2,13\n")
+    result = import_users("customers.csv")
+
+    assert result.exit_code == 1, words_of(result)
+    assert len(sandbox.users) == 1
+    rejected = [path.name for path in Path.cwd().glob("*.rejected*.csv")]
+    assert rejected == ["customers.csv.rejected.csv"]  # nobody has worked on the first one
+    assert "u2,13,3," in Path("customers.csv.rejected.csv").read_text(encoding="utf-8")
+
+
 def test_rows_of_one_person_are_merged_and_in_order(sandbox: Sandbox) -> None:
     write("customers.csv", "user_id,name,city\nu1,Asha,Pune\nu1,Asha P.,\nu1,,Delhi\n")
 
@@ -211,7 +225,7 @@ def test_a_machine_gets_nothing_but_json(sandbox: Sandbox) -> None:
         (["customers.csv", "--rate-limit", "0"], "rate_limit"),
         (["customers.csv", "--rate-limit", "lots"], "rate_limit"),
         (["customers.csv", "--sheet", "x"], "has no sheets"),
-        (["customers.csv", "--encoding", "ascii"], "is no ascii text: byte"),
+        (["customers.csv", "--encoding", "ascii"], "is no ascii text: a byte of line 2"),
         (["customers.csv", "--preset", "etsy"], "shopify-customers"),
     ],
 )
@@ -263,8 +277,20 @@ def test_a_person_is_asked(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, an
 
     result = run("import", "events", "orders.csv", "--event", "Order Placed", *FAST, answer=answer)
 
-    assert result.exit_code == (0 if count else 1)
+    assert result.exit_code == (0 if count else 2)
+    assert ("nothing was sent" in words_of(result)) is not bool(count)
     assert len(sandbox.events) == count
+
+
+def test_customers_and_events_of_one_file_are_two_imports(sandbox: Sandbox) -> None:
+    write("orders.csv", ORDERS)
+
+    assert import_users("orders.csv").exit_code == 0
+    result = import_events("orders.csv", "--event", "Order Placed", "--yes")
+
+    assert result.exit_code == 0, words_of(result)
+    assert (sandbox.counts.users, sandbox.counts.events) == (2, 2)
+    assert "this import is finished" in words_of(import_users("orders.csv"))
 
 
 # Standard input.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def test_a_signal_ends_it_in_order_and_the_same_command_goes_on(sandbox: Sandbox
 
     assert result.exit_code == 0, words_of(result)
     assert "Going on with the import that was begun." in words_of(result)
+    assert f"\n{left[1]} rows will be sent to {sandbox.url}" in words_of(result)
     assert "twice" not in words_of(result)
     assert arrived(sandbox) == EVERYBODY
 
@@ -106,6 +108,24 @@ def test_whoever_stops_it_does_not_wait_for_what_is_not_in_flight(sandbox: Sandb
         process.communicate(timeout=20)
 
     assert sandbox.counts.requests <= 4  # in five seconds there would have been ten
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent otherwise there")
+def test_a_second_ctrl_c_ends_it_at_once_and_loses_nothing(sandbox: Sandbox, path: Path) -> None:
+    sandbox.faults = "latency=3s"  # type: ignore[assignment]  # as above
+    with started("--rate-limit", "60000", "--max-workers", "1") as process:
+        sandbox.wait_for_requests(1)
+        while process.poll() is None:  # until it is heard, after the first one was
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1.0)
+        out, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 3, out
+    assert "Error: interrupted; the same command goes on" in out
+    sandbox.faults = None  # type: ignore[assignment]  # as above
+    assert users().exit_code == 0
+    assert set(arrived(sandbox)) == set(EVERYBODY)
 
 
 # The key.
@@ -153,8 +173,21 @@ def test_one_that_was_sent_in_part_does_not_go_to_another_account(sandbox: Sandb
     result = users(INTERAKT_WRITE_KEY="another-shop")
 
     assert result.exit_code == 2
-    assert "a part of this import was sent under another key or host" in words_of(result)
+    assert "a part of this import was sent under another key; use that one" in words_of(result)
     assert sandbox.counts == before
+
+
+def test_one_that_was_begun_for_another_host_says_for_which(sandbox: Sandbox, path: Path) -> None:
+    stop_in_the_middle(sandbox)
+
+    with Sandbox() as other:
+        refused = users(INTERAKT_HOST=other.url)
+        restarted = users("--restart", INTERAKT_HOST=other.url)
+
+        assert refused.exit_code == 2
+        assert f"begun for {sandbox.url}: --host {sandbox.url} goes on with it; or --restart" in words_of(refused)
+        assert restarted.exit_code == 0, words_of(restarted)
+        assert other.counts.users == ROWS
 
 
 # An outage.
@@ -221,6 +254,20 @@ def test_a_finished_one_is_refused_without_again(sandbox: Sandbox, path: Path) -
     assert f"this import is finished: {ROWS} delivered, 0 refused; --again" in words_of(refused)
     assert again.exit_code == 0, words_of(again)
     assert arrived(sandbox) == EVERYBODY + EVERYBODY
+
+
+def test_a_finished_one_that_was_edited_is_told_as_such(sandbox: Sandbox, path: Path) -> None:
+    assert users().exit_code == 0
+
+    other_options = users("--trait", "name=Name")
+    path.write_text(path.read_text(encoding="utf-8") + "u99,Ravi\n", encoding="utf-8")
+    edited = users()
+
+    assert (other_options.exit_code, edited.exit_code) == (2, 2)
+    assert f"imported with other options ({ROWS} delivered, 0 refused); --again" in words_of(other_options)
+    assert "and edited since; import what was mended only, from customers.csv.rejected.csv, or --again" in words_of(
+        edited
+    )
 
 
 def test_two_at_once_are_one_too_many(sandbox: Sandbox, path: Path) -> None:
@@ -309,6 +356,9 @@ def test_on_a_terminal_a_bar_moves(sandbox: Sandbox, path: Path) -> None:
     assert "40 rows sent, 0 refused by the API" in shown
 
 
+# Rejected rows.
+
+
 def told(result: Result) -> Any:
     return json.loads(result.stdout)
 
@@ -353,3 +403,47 @@ def test_a_file_of_rejected_rows_that_somebody_works_on_is_left_alone(
     assert rejected.read_text(encoding="utf-8") == "half mended"
     assert Path("customers.csv.rejected-2.csv").read_text(encoding="utf-8") == first
     assert "customers.csv.rejected-2.csv" in words_of(result)
+
+
+WITH_A_WRONG_ROW = "user_id,phone_number\nu1,12\n" + "".join(f"u{row},\n" for row in range(2, ROWS + 2))
+
+
+def test_wrong_rows_can_be_mended_while_the_others_are_sent(sandbox: Sandbox, path: Path, refusing: None) -> None:
+    path.write_text(WITH_A_WRONG_ROW, encoding="utf-8")
+    rejected = Path("customers.csv.rejected.csv")
+    sandbox.faults = "latency=100ms"  # type: ignore[assignment]  # as above
+    with started("--rate-limit", "60000", "--max-workers", "1") as process:
+        sandbox.wait_for_requests(1)
+        first = rejected.read_text(encoding="utf-8").splitlines()
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
+    sandbox.faults = None  # type: ignore[assignment]  # as above
+
+    result = users()
+
+    assert [line.split(",")[:2] for line in first[1:]] == [["u1", "12"]]
+    assert "1 wrong row to mend meanwhile: customers.csv.rejected.csv" in out
+    assert result.exit_code == 1, words_of(result)
+    last = rejected.read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in last[1:]] == ["u1", "u5"]  # nobody has worked on it: it has all
+
+
+def test_wrong_rows_that_are_mended_meanwhile_are_not_written_twice(
+    sandbox: Sandbox, path: Path, refusing: None
+) -> None:
+    path.write_text(WITH_A_WRONG_ROW, encoding="utf-8")
+    rejected = Path("customers.csv.rejected.csv")
+    sandbox.faults = "latency=100ms"  # type: ignore[assignment]  # as above
+    with started("--rate-limit", "60000", "--max-workers", "1") as process:
+        sandbox.wait_for_requests(1)
+        rejected.write_text("half mended", encoding="utf-8")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    sandbox.faults = None  # type: ignore[assignment]  # as above
+
+    result = users()
+
+    assert result.exit_code == 1, words_of(result)
+    assert rejected.read_text(encoding="utf-8") == "half mended"
+    lines = Path("customers.csv.rejected-2.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["u5"]

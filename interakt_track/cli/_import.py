@@ -140,7 +140,7 @@ def _run(
     how = Asked(**asked)
     console = open_console()
     try:
-        with _source(file) as places:
+        with _source(file, subject) as places:
             table = open_table(places.file, encoding=encoding, sheet=sheet)
             plan = make_plan(table.columns, subject, options=said, preset=preset, country_code=country_code)
             key = None if how.dry_run else write_key()
@@ -151,18 +151,22 @@ def _run(
             status = check_only(console, job, how) if key is None else import_all(console, job, key, how)
     except (ImportFileError, SettingsError, SpoolError) as error:
         raise CannotDoError(str(error)) from error
+    except click.Abort as error:
+        raise CannotDoError("nothing was sent") from error
+    except KeyboardInterrupt as error:
+        raise NotEndedError("interrupted; the same command goes on") from error
     except OSError as error:
         raise NotEndedError(f"{error.filename}: {error.strerror}; the same command goes on") from error
     sys.exit(status)
 
 
 @contextmanager
-def _source(file: str) -> Iterator[Places]:
+def _source(file: str, subject: Subject) -> Iterator[Places]:
     """Give the places of a file; what came from stdin is kept beside as long as it is not sent."""
     if file != "-":
-        yield Places(Path(file))
+        yield Places(Path(file), subject)
         return
-    places = Places(keep_input(sys.stdin.buffer, Path.cwd()))
+    places = Places(keep_input(sys.stdin.buffer, Path.cwd()), subject)
     try:
         yield places
     finally:

@@ -64,22 +64,27 @@ def import_all(console: Console, job: Job, key: str, how: Asked) -> int:
         ImportFileError: It cannot begin.
         SpoolError: The spool beside the file cannot be used.
     """
+    host = Client(host=how.host, enabled=False).settings.host
     with job.held():
-        is_anew = how.restart or how.again
-        known = None if is_anew else job.known_state()
+        known = None if how.restart or how.again else job.known_state()
         state, found = _examined(console, job, known, how)
         if not how.is_json:
             show_findings(console, found, is_shown=how.show)
+        left = state.fine
         if known is not None:
-            job.place(state, write_key=key, host=how.host)
+            left = state.fine - state.handed + job.place(state, write_key=key, host=host)
             _tell_resumed(console, found, how)
         if found.fine:
-            _make_sure(console, state, how)
-        if is_anew:
+            _make_sure(console, left, host, how)
+        if known is None:
             state.rejected = job.forget()
         state.save(job.places.state)
-        course, rejected = _send(console, job, state, key, how) if found.fine else (None, job.finish(state, None))
-        return _sum_up(console, found, course, rejected, how)
+        rejected = _tell_wrong(console, job, state, how) if found.wrong and not state.wrong_told else None
+        if not found.fine:
+            job.finish(state, None)
+            return _sum_up(console, found, None, rejected, how)
+        course, last = _send(console, job, state, key, how)
+        return _sum_up(console, found, course, last or rejected, how)
 
 
 def _examined(console: Console, job: Job, known: State | None, how: Asked) -> tuple[State, Findings]:
@@ -89,9 +94,8 @@ def _examined(console: Console, job: Job, known: State | None, how: Asked) -> tu
         return job.examine(known, on_rows=lambda rows: status.update(f"checking ... {counted(rows, 'row')}"))
 
 
-def _make_sure(console: Console, state: State, how: Asked) -> None:
-    left = state.fine - state.handed
-    host, pace = Client(host=how.host, enabled=False).settings.host, _pace(how)
+def _make_sure(console: Console, left: int, host: str, how: Asked) -> None:
+    pace = _pace(how)
     why = (
         " (half of what the smallest plan allows, so that live traffic keeps its share)" if pace == DEFAULT_RATE else ""
     )
@@ -106,7 +110,8 @@ def _make_sure(console: Console, state: State, how: Asked) -> None:
     question = "Events can set off WhatsApp campaigns, and then real customers get messages. Send them?"
     if not is_somebody_there():
         raise CannotDoError(f"{question} Nobody can be asked here: --yes says so")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        raise CannotDoError("nothing was sent")
 
 
 def _pace(how: Asked) -> int:
@@ -131,6 +136,15 @@ def _tell_resumed(console: Console, found: Findings, how: Asked) -> None:
             "and what was merged with them.",
             style="yellow",
         )
+
+
+def _tell_wrong(console: Console, job: Job, state: State, how: Asked) -> Rejected | None:
+    """Write the wrong rows before the others are sent, which may take days, and say where they are."""
+    rejected = job.write_rejected(state)
+    if rejected is not None and not how.is_json:
+        words = f"{counted(rejected.count, 'wrong row')} to mend meanwhile: {printable(str(rejected.path))}"
+        say(console, words, style="yellow")
+    return rejected
 
 
 def _rows(numbers: Collection[int]) -> str:
@@ -174,7 +188,7 @@ def _client(job: Job, key: str, how: Asked) -> Client:
 def _sum_up(console: Console, found: Findings, course: Course | None, rejected: Rejected | None, how: Asked) -> int:
     is_over = course is None or course.is_over
     sent, refused, left = (0, 0, 0) if course is None else (course.sent, course.refused, course.left)
-    status = NOT_ALL_SENT if not is_over else SOME_REJECTED if rejected is not None else 0
+    status = NOT_ALL_SENT if not is_over else SOME_REJECTED if found.wrong or refused else 0
     if how.is_json:
         print_json(
             {
@@ -187,10 +201,8 @@ def _sum_up(console: Console, found: Findings, course: Course | None, rejected: 
             }
         )
         return status
-    say(
-        console,
-        f"{counted(sent, 'row')} sent, {refused:,} refused by the API, {found.wrong:,} not sent as they were wrong.",
-    )
+    done = counted(sent, "row") if is_over else f"{sent:,} of {counted(found.fine, 'row')}"
+    say(console, f"{done} sent, {refused:,} refused by the API, {found.wrong:,} not sent as they were wrong.")
     if rejected is not None:
         say(
             console,
@@ -217,4 +229,5 @@ def _tell_left(console: Console, course: Course) -> None:
         say(console, f"The API refuses the key ({course.refused_with}): {why}. Nothing is lost.", style="red")
     if course.broken:
         say(console, printable(course.broken, at_most=500), style="red")
-    say(console, f"{counted(course.left, 'row')} left; the same command goes on.", style="yellow")
+    later = "; those that were refused will be in the file of rejected rows then" if course.refused else ""
+    say(console, f"{counted(course.left, 'row')} left; the same command goes on{later}.", style="yellow")

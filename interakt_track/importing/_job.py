@@ -11,7 +11,7 @@ from interakt_track import SpoolError, SpoolFile
 from interakt_track._lease import FileLock
 
 from ._check import check
-from ._rejected import rejected_rows, write_rejected
+from ._rejected import rejected_place, rejected_rows, write_rejected
 from ._state import State, check_position, check_resumable, digest_of_file, digest_of_plan, load_state
 from ._table import ImportFileError
 
@@ -74,6 +74,8 @@ class Job:
             ImportFileError: It is finished already, or it is not known how far it is.
         """
         state = load_state(self.places.state)
+        if state is not None and state.is_finished and not state.handed:
+            return None  # no row could be sent: there is nothing that could be sent twice
         if state is None and self.places.spool.exists():
             raise ImportFileError(
                 f"{self.places.spool} is left of an import, and {self.places.state.name}, which says how far it was, "
@@ -81,11 +83,24 @@ class Job:
             )
         if state is not None and state.is_finished:
             self.places.remove_spool()  # should the process have ended just before it did
-            raise ImportFileError(
-                f"this import is finished: {state.delivered:,} delivered, {state.refused:,} refused; "
-                "--again sends all of the file once more"
-            )
+            raise ImportFileError(self._finished(state))
         return state
+
+    def _finished(self, state: State) -> str:
+        """Return what to say of an import that is finished, and is asked for again."""
+        done = f"{state.delivered:,} delivered, {state.refused:,} refused"
+        if state.content != digest_of_file(self.places.file):
+            return (
+                f"this file was imported ({done}) and edited since; import what was mended only, from "
+                f"{self.places.rejected}, or --again sends all of the file"
+            )
+        if state.options != self._options:
+            return f"this file was imported with other options ({done}); --again sends all of it with these"
+        return f"this import is finished: {done}; --again sends all of the file once more"
+
+    @property
+    def _options(self) -> str:
+        return digest_of_plan(self.plan, encoding=self.encoding, sheet=self.sheet)
 
     def forget(self) -> str:
         """Forget an import that was begun or finished; return the digest of the rejected rows that it has written.
@@ -121,7 +136,7 @@ class Job:
         found = check(self.table, self.calls, sought=frozenset(in_doubt), on_rows=on_rows)
         now = State(
             content=digest_of_file(self.places.file),
-            options=digest_of_plan(self.plan, encoding=self.encoding, sheet=self.sheet),
+            options=self._options,
             fine=found.fine,
             fine_rows=found.digest,
         )
@@ -130,32 +145,39 @@ class Job:
         check_resumable(known, now)
         return known, found
 
-    def place(self, state: State, *, write_key: str, host: str | None) -> None:
-        """Find out how many rows the spool was handed, and see that they are for this account.
+    def place(self, state: State, *, write_key: str, host: str) -> int:
+        """Find out how many rows the spool was handed, and see that they are for this account; return how many wait.
 
         What waits under another key is given this one only if nothing was sent: the other one was wrong, then.
 
         Raises:
-            ImportFileError: The spool is not this import's, or a part of it was sent under another key.
-            SettingsError: It was begun for another host.
+            ImportFileError: The spool is not this import's, it was begun for another host, or a part of it was sent
+                under another key.
         """
         if not self.places.spool.exists():
             check_position(state, 0)
             state.handed = state.handing = 0
-            return
+            return 0
         with SpoolFile(self.places.spool) as spool:
             found = spool.status(write_key=write_key, host=host)
             check_position(state, found.last_id)
             state.handed = state.handing = found.last_id
-            if all(account.is_own for account in found.accounts):
-                return
-            if found.waiting < found.last_id:
+            others = [account for account in found.accounts if not account.is_own]
+            elsewhere = next((account.host for account in others if account.host != host), None)
+            if elsewhere is not None:
                 raise ImportFileError(
-                    "a part of this import was sent under another key or host; use that one, or --restart to send all "
-                    "of it under this one. If the same account has a new key: interakt-track spool adopt --spool "
+                    f"this import was begun for {elsewhere}: --host {elsewhere} goes on with it; "
+                    f"or --restart sends all of the file to {host}"
+                )
+            if others and found.waiting < found.last_id:
+                raise ImportFileError(
+                    "a part of this import was sent under another key; use that one, or --restart to send all of it "
+                    "under this one. If the same account has a new key: interakt-track spool adopt --spool "
                     f"{self.places.spool}"
                 )
-            spool.adopt(write_key, host)
+            if others:
+                spool.adopt(write_key, host)
+            return found.waiting
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
@@ -167,21 +189,42 @@ class Job:
         finally:
             presence.let_go()
 
+    def write_rejected(self, state: State, spool: SpoolFile | None = None) -> Rejected | None:
+        """Write the rows that were wrong, and those that the API has refused; None where there are none to write.
+
+        The file that this import has written before is written anew, with all of them. Where somebody has edited or
+        moved it, wrong rows that it had are in their hands, and are not written twice.
+
+        Args:
+            state: Of the import; saved.
+            spool: That has the refused ones; None before anything is sent.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        target, is_ours = rejected_place(self.places.rejected, state.rejected)
+        has_wrong = is_ours or not state.wrong_told
+
+        def rows() -> Iterator[tuple[Record, str]]:
+            refused = () if spool is None else ((message.id, said_by_api(message)) for message in spool.failed())
+            return rejected_rows(self.table, self.calls, refused, has_wrong=has_wrong)
+
+        rejected = write_rejected(target, self.places.draft, self.table, rows)
+        state.wrong_told = True
+        if rejected is not None:
+            state.rejected = rejected.digest
+        state.save(self.places.state)
+        return rejected
+
     def finish(self, state: State, spool: SpoolFile | None) -> Rejected | None:
-        """Write the rejected rows and the state, and remove the spool; None where no row was rejected.
+        """Write the rejected rows, where there are new ones, and note that the import is finished.
 
         Raises:
             OSError: A file cannot be written.
         """
         state.refused = 0 if spool is None else spool.status().failed
         state.delivered = state.handed - state.refused
-
-        def rows() -> Iterator[tuple[Record, str]]:
-            refused = () if spool is None else ((message.id, said_by_api(message)) for message in spool.failed())
-            return rejected_rows(self.table, self.calls, refused)
-
-        rejected = write_rejected(self.places.rejected, self.table, rows, known=state.rejected)
-        state.rejected = "" if rejected is None else rejected.digest
+        rejected = self.write_rejected(state, spool) if state.refused else None
         state.is_finished = True
         state.save(self.places.state)
         return rejected

@@ -15,6 +15,8 @@ from ._table import ImportFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ._mapping import Subject
+
 SPOOL_ENDINGS = ("", "-wal", "-shm", "-journal", "-lease", "-open", "-opening")
 
 
@@ -24,29 +26,36 @@ class Places:
 
     Attributes:
         file: What is imported.
+        subject: Customers and events of one file are two imports.
     """
 
     file: Path
+    subject: Subject = "users"
 
     @property
     def spool(self) -> Path:
         """The messages that are handed over and not delivered."""
-        return self._beside("import.db")
+        return self._own("db")
 
     @property
     def state(self) -> Path:
         """How far it is."""
-        return self._beside("import.json")
+        return self._own("json")
 
     @property
     def lock(self) -> Path:
         """Held by the process that imports."""
-        return self._beside("import.lock")
+        return self._own("lock")
 
     @property
     def rejected(self) -> Path:
         """The rows that were wrong, or refused."""
         return self._beside("rejected.csv")
+
+    @property
+    def draft(self) -> Path:
+        """The file of rejected rows as long as it is written."""
+        return self._own("rejected")
 
     def mark(self) -> tuple[int, int, int]:
         """Return what is another value when the file was written to, or replaced."""
@@ -60,6 +69,9 @@ class Places:
         """Remove the spool, and what SQLite and its locks have beside it."""
         for ending in SPOOL_ENDINGS:
             self.spool.with_name(self.spool.name + ending).unlink(missing_ok=True)
+
+    def _own(self, ending: str) -> Path:
+        return self._beside(f"import.{ending}" if self.subject == "users" else f"import-{self.subject}.{ending}")
 
     def _beside(self, ending: str) -> Path:
         return self.file.with_name(f"{self.file.name}.{ending}")

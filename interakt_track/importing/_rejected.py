@@ -45,13 +45,16 @@ class Rejected:
     kinds: Mapping[str, str]
 
 
-def rejected_rows(table: Table, calls: Calls, refused: Iterable[tuple[int, str]]) -> Iterator[tuple[Record, str]]:
+def rejected_rows(
+    table: Table, calls: Calls, refused: Iterable[tuple[int, str]], *, has_wrong: bool
+) -> Iterator[tuple[Record, str]]:
     """Give the rows that were wrong or refused, and why.
 
     Args:
         table: What was imported.
         calls: What makes the calls.
         refused: By the API: places among the fine rows, from 1 and rising, each with what the API said.
+        has_wrong: Whether the wrong ones are given.
     """
     left = iter(refused)
     place, said = next(left, (0, ""))
@@ -60,7 +63,8 @@ def rejected_rows(table: Table, calls: Calls, refused: Iterable[tuple[int, str]]
         try:
             calls.make(record)
         except RowError as error:
-            yield record, str(error)
+            if has_wrong:
+                yield record, str(error)
             continue
         fine += 1
         if fine == place:
@@ -68,25 +72,41 @@ def rejected_rows(table: Table, calls: Calls, refused: Iterable[tuple[int, str]]
             place, said = next(left, (0, ""))
 
 
+def rejected_place(path: Path, known: str) -> tuple[Path, bool]:
+    """Return where rejected rows go, and whether an import's own file is there, as it was written.
+
+    Args:
+        path: Where to; where a file is there that an import did not write, or somebody has edited, the next free name.
+        known: Digest of the file that the same import has written before; `""` for none.
+    """
+    number = 1
+    target = path
+    while target.exists():
+        if digest_of_file(target) == known:
+            return target, True
+        number += 1
+        target = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return target, False
+
+
 def write_rejected(
-    path: Path, table: Table, rows: Callable[[], Iterable[tuple[Record, str]]], *, known: str
+    target: Path, draft: Path, table: Table, rows: Callable[[], Iterable[tuple[Record, str]]]
 ) -> Rejected | None:
     """Write rejected rows; None where there are none.
 
     Args:
-        path: Where to; where a file is there that an import did not write, or somebody has edited, the next free name.
+        target: Where to, in one step.
+        draft: Where the file is until it is whole.
         table: Whose rows they are.
         rows: Gives them with their reasons, each time anew.
-        known: Digest of the file that the same import has written before; `""` for none.
 
     Raises:
         OSError: It cannot be written.
     """
     kept = [index for index, name in enumerate(table.columns) if name not in OUR_COLUMNS]
-    written = path.with_name(f"{path.name}.new")
     kinds = _kinds(kept, rows()) if table.is_typed else {}
     count = 0
-    with opened_privately(written) as file:
+    with opened_privately(draft) as file:
         writer = csv.writer(file)
         writer.writerow([*(table.columns[index] for index in kept), *OUR_COLUMNS])
         for record, reason in rows():
@@ -94,10 +114,9 @@ def write_rejected(
             writer.writerow([*cells, record.number, reason])
             count += 1
     if not count:
-        written.unlink()
+        draft.unlink()
         return None
-    target = _free(path, known)
-    written.replace(target)
+    draft.replace(target)
     named = {table.columns[index]: kind for index, kind in kinds.items()}
     return Rejected(target, count, digest_of_file(target), named)
 
@@ -126,13 +145,3 @@ def _written(cell: Any, kind: str | None) -> str:
     if kind == "json":
         return json.dumps(cell, ensure_ascii=False, default=as_text)
     return as_text(cell.date() if kind == "date" and isinstance(cell, datetime) else cell)
-
-
-def _free(path: Path, known: str) -> Path:
-    """Return where nothing is that somebody else would miss."""
-    number = 1
-    target = path
-    while target.exists() and digest_of_file(target) != known:
-        number += 1
-        target = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return target

@@ -48,6 +48,7 @@ class State:
         delivered: How many were delivered; of a finished import.
         refused: How many the API refused; of a finished import.
         rejected: Digest of the file of rejected rows that was written last; `""` for none.
+        wrong_told: Whether the rows that cannot be sent are in a file of rejected rows, or were.
     """
 
     content: str
@@ -60,6 +61,7 @@ class State:
     delivered: int = 0
     refused: int = 0
     rejected: str = ""
+    wrong_told: bool = False
 
     def save(self, path: Path) -> None:
         """Write it, in one step.
