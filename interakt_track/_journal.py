@@ -17,7 +17,7 @@ from ._schema import NEXT_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ._account import Account
     from ._database import Database
@@ -124,7 +124,7 @@ class Journal:
         self._numbers.update({account: number for number, account in found.items()})
         return found
 
-    def read(self, number: int, *, after: int, until: int, limit: int) -> list[Row]:
+    def read(self, number: int, after: int, until: int, limit: int) -> list[Row]:
         """Return the next waiting rows of an account, at most `limit`, with ids over `after` and up to `until`."""
         rows = list(map(Row._make, self.database.look(READ, (after, until, number, limit))))
         self.database.is_doubted |= any(row.id <= previous.id for previous, row in pairwise(rows))
@@ -255,23 +255,30 @@ class Journal:
         count: int = self.database.look(statement, (self._first_own, self.origin, *but))[0][0]
         return count
 
-    def ended_elsewhere(self) -> list[Failure]:
-        """Return what messages called here ended with that others have rejected or taken out, each of them once."""
+    def ended_elsewhere(self, is_here: Callable[[int], bool]) -> list[Failure]:
+        """Return what messages called here ended with that others have rejected or taken out, each of them once.
+
+        Args:
+            is_here: Tells whether a row's message is in memory: whoever sends it will find out, and count it.
+        """
         with self.lock:
             failed = self.database.fetch(
                 "SELECT error, status_code, message FROM failed WHERE number > ? AND origin = ? AND sender != ?",
                 (self._last_failure, self.origin, self.origin),
             )
             self._last_failure = self.database.value("SELECT max(number) FROM failed") or self._last_failure
-            statement = "UPDATE removed SET origin = -origin WHERE origin = ?"
-            removed = self.database.execute(statement, (self.origin,)).rowcount
+            taken_out = self.database.fetch("SELECT id FROM removed WHERE origin = ?", (self.origin,))
+            ids = [row_id for (row_id,) in taken_out if not is_here(row_id)]
+            removed = sum(self._count_removed(ids[first : first + PAGE]) for first in range(0, len(ids), PAGE))
         return [*failed, *[REMOVED] * removed]
 
     def count_removed(self, messages: Sequence[Message]) -> None:
         """Note that those of some messages are counted here which were called here, and that others took out."""
-        ids = _ids(messages)
+        self._count_removed(_ids(messages))
+
+    def _count_removed(self, ids: Sequence[int]) -> int:
         statement = f"UPDATE removed SET origin = -origin WHERE id IN ({_marks(ids)}) AND origin = ?"
-        self.database.execute(statement, (*ids, self.origin))
+        return self.database.execute(statement, (*ids, self.origin)).rowcount
 
     def fates(self, ids: Sequence[int]) -> dict[int, Failure | None]:
         """Return what became of rows that wait no more: what those that were not delivered ended with, else None."""

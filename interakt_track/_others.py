@@ -47,11 +47,13 @@ class Others:
             is_left: Whether what was read is in the file only, again.
         """
         is_reading = self._access.has_lease() and not is_left
-        if is_reading:
-            has_gone = self._tally.compare(journal, self._reader.has_read, self._reader.numbers())
-        else:
-            has_gone = self._tally.compare(journal, lambda _: True, ())
+        has_gone = self._tally.compare(journal, self._reader, is_reading=is_reading)
         if has_gone:
+            self._queue.tell_waiters()
+
+    def collect(self, journal: Journal) -> None:
+        """Count what they have rejected or taken out: a person may remove it before anybody asks for the numbers."""
+        if self._tally.collect(journal, self._reader):
             self._queue.tell_waiters()
 
     def look(self, journal: Journal) -> None:

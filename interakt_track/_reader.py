@@ -51,7 +51,7 @@ class Reader:
     def begin(self) -> None:
         """Read from the start; whatever was read before is not in memory any more."""
         self._backlogs.clear()
-        self._seen_id = 0
+        self._seen_id = self._newest = 0
         self._has_unread = True
         self._has_left = False
 
@@ -67,7 +67,7 @@ class Reader:
 
     def is_taken(self, row_id: int) -> bool:
         """Tell whether a row's message is in memory."""
-        return any(row_id in backlog.taken for _, backlog in self._backlogs.values())
+        return any(row_id in backlog.taken for _, backlog in tuple(self._backlogs.values()))
 
     def taken(self) -> list[Message]:
         """Return the messages that are in memory."""
@@ -90,7 +90,8 @@ class Reader:
 
     def wants_more(self) -> bool:
         """Tell whether there is much room, and more to read; read without the lock."""
-        return self._has_unread and self._queue.count_room() > self._queue.max_size // 2
+        backlogs = [backlog for _, backlog in tuple(self._backlogs.values()) if backlog.cursor < self._newest]
+        return any(self._room_of(backlog) > self._share_of(backlog) // 2 for backlog in backlogs)
 
     def rest(self) -> float:
         """Return the seconds until what was left may be looked at again; infinity when nothing was."""
@@ -108,12 +109,13 @@ class Reader:
         room = self._queue.max_size
         at_most = max(1, room // SHARE_OF_ONE, min(LEAST_OF_ONE, room // 4))
         self._rewind(at_most)
-        share = max(1, self._queue.count_room() // max(1, len(self._backlogs)))
         for number, (account, backlog) in self._backlogs.items():
-            room = min(share, self._queue.count_room())
+            if not backlog.taken and self._queue.count_room() <= 0 and journal.read(number, backlog.cursor, newest, 1):
+                self._make_room()
+            room = self._room_of(backlog)
             while room > 0 and backlog.cursor < newest:
                 limit = min(PAGE, room)
-                rows = journal.read(number, after=backlog.cursor, until=newest, limit=limit)
+                rows = journal.read(number, backlog.cursor, newest, limit)
                 taken = [row for row in rows if self._take(row, backlog, at_most)]
                 self._hand_over(journal, backlog, taken, account)
                 room -= len(taken)
@@ -121,8 +123,28 @@ class Reader:
                     backlog.cursor = newest
         self._seen_id = max(called, newest)  # a row that has left again was seen, too
         self._rewind_interval = max(MIN_REWIND_INTERVAL, REWIND_SHARE * (monotonic() - started))
+        self._newest = newest
         self._has_unread = any(backlog.cursor < newest for _, backlog in self._backlogs.values())
         self._has_left = any(backlog.has_left() for _, backlog in self._backlogs.values())
+
+    def _room_of(self, backlog: Backlog) -> int:
+        """Return how many more messages of an account may be in memory: no more than its share of it, with others."""
+        return min(self._queue.count_room(), self._share_of(backlog) - len(backlog.taken))
+
+    def _share_of(self, backlog: Backlog) -> int:
+        others = sum(one is not backlog and bool(one.taken) for _, one in tuple(self._backlogs.values()))
+        return max(1, self._queue.max_size // (1 + others))
+
+    def _make_room(self) -> None:
+        """Leave to the file what is over an account's share, now that another one has messages and no room for them.
+
+        An account that is paused, or whose key is refused, would else keep the memory for itself.
+        """
+        share = self._queue.max_size // (1 + sum(bool(backlog.taken) for _, backlog in self._backlogs.values()))
+        for account, backlog in self._backlogs.values():
+            if len(backlog.taken) > share:
+                self.let_go(self._queue.leave_to_file(account))
+                backlog.cursor = 0
 
     def _take(self, row: Row, backlog: Backlog, at_most: int) -> bool:
         is_elsewhere = row.id not in backlog.taken and self.is_taken(row.id)

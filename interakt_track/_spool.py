@@ -293,6 +293,7 @@ class Spool:
             self._house.keep(journal, self._reader.numbers(), retention=self._access.settings.spool_retention)
         else:
             self._others.look(journal)
+            self._others.collect(journal)
             if self._queue.waiters.has_any():
                 self._others.compare(journal, is_left=False)
         self._note_well(journal)

@@ -8,11 +8,12 @@ from ._receipt import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ._journal import Failure, Journal
     from ._ledger import Spooled
     from ._messages import Message
+    from ._reader import Reader
 
 
 class Tally:
@@ -35,27 +36,34 @@ class Tally:
         """Count a message as ended that was in memory, and in no file."""
         self._ended[status] += 1
 
-    def compare(self, journal: Journal, has_read: Callable[[int], bool], known: Sequence[int]) -> bool:
+    def compare(self, journal: Journal, reader: Reader, *, is_reading: bool) -> bool:
         """Count as ended what is neither in memory here nor in the file any more; tell whether there was any.
 
         Args:
             journal: The file's.
-            has_read: Tells whether every row up to an id was read here, of the accounts that are.
-            known: Those accounts, as the file numbers them; none where another process reads.
+            reader: What has taken messages into memory.
+            is_reading: Whether it is this process that sends.
         """
+        has_failed = self.collect(journal, reader)
+        known = reader.numbers() if is_reading else ()
         with journal.lock:
             handed, ended = self.handed, sum(self._ended.values())
         in_file = journal.count_own(but=known)  # no call waits for that
         with journal.lock:
             is_same = ended == sum(self._ended.values()) and handed <= self.handed  # none was read meanwhile
-            gone = handed - in_file if is_same and has_read(journal.last_id) else 0
-            if gone <= 0:
-                return False
-            failures = journal.ended_elsewhere()[:gone]
+            has_failed |= self.collect(journal, reader)  # some of these were in the file then: the next look knows
+            gone = self.handed - in_file if is_same and (not is_reading or reader.has_read(journal.last_id)) else 0
+            if gone > 0:
+                self.end("delivered", gone)
+            return has_failed or gone > 0
+
+    def collect(self, journal: Journal, reader: Reader) -> bool:
+        """Count what others have rejected or taken out since the last time; tell whether there was any."""
+        with journal.lock:
+            failures = journal.ended_elsewhere(reader.is_taken)
             for failure in failures:
                 self.end(fate(failure).status)
-            self.end("delivered", gone - len(failures))
-            return True
+            return bool(failures)
 
     def recount(self, journal: Journal, taken: Sequence[Message]) -> int:
         """Count as dropped what was handed to a file and is not in the one that took its place; return how many.

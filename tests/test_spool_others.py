@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from spool_clients import NewClient, clients_of_spool
+from spool_clients import NewClient, change_settings, clients_of_spool
 from waiting import wait_until
 
 from interakt_track import Client, SpoolError, SpoolFile
@@ -195,6 +195,22 @@ def test_an_event_in_doubt_is_given_up_by_its_own_caller_too(
 
     assert receipt.wait(10).status == "dropped"
     assert sandbox.events == []
+
+
+def test_what_was_rejected_elsewhere_and_then_removed_counts_as_rejected(
+    new_client: NewClient, path: Path, sandbox: Sandbox
+) -> None:
+    new_holder(new_client)
+    sandbox.faults = "400=100%"
+    other = new_client()
+    other.event("u1", "e")
+    spool = other._engine.spool
+    assert spool is not None
+    wait_until(lambda: spool.tally.handed == 0)  # though nobody waits, nor asks for the numbers
+    with SpoolFile(path) as file:
+        assert file.drop_failed() == 1
+
+    assert counts(other) == {"queued": 1, "rejected": 1}
 
 
 def test_strikes_are_counted_on_across_processes(sandbox: Sandbox, new_client: NewClient, path: Path) -> None:
@@ -397,8 +413,7 @@ def test_an_adopted_person_keeps_the_order_while_a_request_is_under_way(new_clie
             client.event("u1", f"e{number}")
         sandbox.wait_for_requests(1)
 
-        settings = {name: getattr(client.settings, name) for name in type(client.settings).__slots__}
-        client.configure(Settings(**{**settings, "write_key": "new-key"}))
+        change_settings(client, write_key="new-key")
         with SpoolFile(path) as file:
             file.adopt("new-key", sandbox.url)
         client.event("u1", "e3")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from interakt_track import Client
+from interakt_track._settings import Settings
 from interakt_track.sandbox import Sandbox
 
 NewClient = Callable[..., Client]
@@ -27,3 +28,9 @@ def clients_of_spool(sandbox: Sandbox, path: Path) -> Iterator[NewClient]:
     yield make
     for client in clients:
         client.shutdown(0)
+
+
+def change_settings(client: Client, **changes: Any) -> None:
+    """Change some settings of a client, as the module's settings do."""
+    settings = {name: getattr(client.settings, name) for name in type(client.settings).__slots__}
+    client.configure(Settings(**{**settings, **changes}))
