@@ -64,6 +64,9 @@ def test_every_number_is_observed(new_client: NewClient, sandbox: Sandbox, metri
     sandbox.fail_next(status=503, retry_after=0)
     client.event("u1", "Tried again")
     client.flush(20)
+    sandbox.fail_next(status=500)
+    client.event("u1", "There twice, perhaps")
+    client.flush(20)
     client.event(event="Order Placed")
     client.identify("u2", traits={"a": 1})
     client.identify("u2", traits={"b": 2})
@@ -73,14 +76,14 @@ def test_every_number_is_observed(new_client: NewClient, sandbox: Sandbox, metri
     found = metrics.collect()
 
     assert found == {
-        (SENT, "send"): 4,
+        (SENT, "send"): 5,
         (SENT, "rejected", "send"): 1,
         (SENT, "dropped", "send"): 0,
-        ("interakt_track.client.queued.messages",): 6,
+        ("interakt_track.client.queued.messages",): 7,
         ("interakt_track.client.refused.messages", "invalid"): 1,
         ("interakt_track.client.merged.messages",): 1,
         ("interakt_track.client.retries", "false"): 1,
-        ("interakt_track.client.retries", "true"): 0,
+        ("interakt_track.client.retries", "true"): 1,
         ("interakt_track.client.queue.size",): 1,
         ("interakt_track.client.queue.capacity",): 7,
         ("interakt_track.client.inflight",): 0,

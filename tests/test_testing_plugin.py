@@ -17,7 +17,7 @@ def place_order(user_id="u1"):
     track.flush_interval = 60  # what is let through waits, and is given up by shutdown(0)
     return track.event(user_id=user_id, event="Order Placed", traits={"total": 2998})
 """
-PYTEST_OPTIONS = ("-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error")
+PYTEST_OPTIONS = ("-p", "no:cacheprovider", "-W", "error")
 
 
 @pytest.fixture
