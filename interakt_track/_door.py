@@ -8,6 +8,7 @@ from collections import Counter
 from ._account import ACCOUNTS
 from ._errors import InvalidMessageError, QueueFullError, SettingsError
 from ._receipt import Outcome, Receipt
+from ._recording import RECORDING
 from ._requests import message_from_body, wire
 from ._settings import key_of_environment
 
@@ -121,6 +122,8 @@ class Door:
         """Count a call as refused for a reason, and return its receipt."""
         with self._lock:
             self._refused[reason] += 1
+        for recorder in RECORDING.recorders_of(self.settings.host):
+            recorder.note_refusal(reason)
         return Receipt(message, None, outcome)
 
     def _ask_before_send(self, before_send: BeforeSend, message: Message) -> Message | Receipt:

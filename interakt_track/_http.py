@@ -21,6 +21,7 @@ from ._attempt import Attempt, attempt, current_attempt
 from ._errors import DeliveryError, UnreachableError
 from ._locks import IMPORT_LOCK
 from ._network import AsyncBoundedBackend, BoundedBackend
+from ._recording import RECORDING
 from ._retry import parse_retry_after
 from ._version import VERSION
 
@@ -101,6 +102,7 @@ class BoundedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._made: dict[str, httpx.Client | httpx.AsyncClient] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._refuse_if_recorded(request)
         client = cast("httpx.Client", self._made.get("sync") or self._make("sync"))
         with _bounded(request) as current:
             response = client._transport_for_url(request.url).handle_request(request)
@@ -118,6 +120,7 @@ class BoundedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return self._finish(current, request, response, bytes(body))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._refuse_if_recorded(request)
         client = cast("httpx.AsyncClient", self._made.get("async") or self._make("async"))
         with _bounded(request) as current:
             response = await client._transport_for_url(request.url).handle_async_request(request)
@@ -160,6 +163,14 @@ class BoundedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             elif isinstance(transport, httpx.AsyncHTTPTransport):
                 transport._pool._network_backend = AsyncBoundedBackend(transport._pool._network_backend)
         return self._made.setdefault(kind, client)  # of two threads that got here, both use the first one's
+
+    def _refuse_if_recorded(self, request: httpx.Request) -> None:
+        """Let no low-level call out of a test that records; what was queued before it is sent."""
+        if not self._checks_answers and RECORDING.recorders_of(str(request.url)):
+            raise RuntimeError(
+                "a low-level call cannot be captured, and nothing is sent while a capture or a network guard is open; "
+                "let the test use a sandbox in place of a capture"
+            )
 
     def _finish(self, current: Attempt, request: httpx.Request, response: httpx.Response, raw: bytes) -> httpx.Response:
         body, is_whole = decode_body(raw, response.headers.pop("Content-Encoding", ""))

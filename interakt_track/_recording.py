@@ -20,11 +20,12 @@ if TYPE_CHECKING:
         """What messages go to in the place of queue and spool.
 
         `wants` tells whether messages to a host are recorded, each time the same. `record` is called in the thread of
-        the call, and in forked children too.
+        the call, and in forked children too; so is `note_refusal`, with the reason that `stats().refused` counts.
         """
 
         def wants(self, host: str) -> bool: ...
         def record(self, message: Message) -> None: ...
+        def note_refusal(self, reason: str) -> None: ...
 
     class Follower(Protocol):
         """What sends, unless somebody records."""

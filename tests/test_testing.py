@@ -21,7 +21,9 @@ from interakt_track._default import MODULE_SETTINGS, DefaultClient
 from interakt_track._recording import RECORDING
 from interakt_track._settings import Settings
 from interakt_track.sandbox import Sandbox
-from interakt_track.testing import Capture, Messages, SentEvent, SentUser, capture, explain_comparison
+from interakt_track.testing import Capture, Messages, NetworkGuard, SentEvent, SentUser, capture, explain_comparison
+from interakt_track_client.api.track import create_user
+from interakt_track_client.models import UserRequest
 
 NewClient = Callable[..., Client]
 
@@ -87,6 +89,24 @@ def test_awaited_calls_are_recorded(sandbox: Sandbox) -> None:
 
     assert sent == [SentEvent("Order Placed", user_id="u1")] * 2
     assert sandbox.requests == []
+
+
+def test_low_level_calls_are_refused_and_not_sent(client: Client, sandbox: Sandbox) -> None:
+    customer = UserRequest(user_id="u1")
+
+    async def call_awaited() -> None:
+        async with client.api_client() as api:
+            await create_user.asyncio(client=api, body=customer)
+
+    with client.api_client() as api:
+        with capture(), pytest.raises(RuntimeError, match="a low-level call cannot be captured"):
+            create_user.sync_detailed(client=api, body=customer)
+        with capture(), pytest.raises(RuntimeError, match="a low-level call cannot be captured"):
+            asyncio.run(call_awaited())
+        with NetworkGuard():
+            create_user.sync_detailed(client=api, body=customer)  # to this machine
+
+    assert len(sandbox.requests) == 1
 
 
 def test_calls_of_threads_are_recorded_whenever_they_began(client: Client, sandbox: Sandbox) -> None:
@@ -366,6 +386,9 @@ def test_what_is_disabled_is_not_recorded(new_client: NewClient) -> None:
         receipt = client.event("u", "Order Placed")
 
     assert (receipt.status, len(sent)) == ("disabled", 0)
+    assert repr(sent) == "<Capture of no messages; calls that were refused: 1 disabled>"
+    sent.clear()
+    assert repr(sent) == "<Capture of no messages>"
 
 
 def test_there_is_always_room(new_client: NewClient) -> None:

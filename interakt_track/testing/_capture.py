@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from interakt_track._recording import RECORDING, to_line
@@ -27,6 +28,7 @@ class Capture(Messages[SentMessage]):
         super().__init__()
         self._tape = Tape()
         self._process = os.getpid()
+        self._refused: Counter[str] = Counter()
         self.start_anew()
 
     def __enter__(self) -> Self:
@@ -41,27 +43,33 @@ class Capture(Messages[SentMessage]):
 
     def __repr__(self) -> str:
         messages = self._all()
-        if not messages:
-            return "<Capture of no messages>"
         named = [_name(message) for message in messages[:SHOWN]]
         more = f" and {len(messages) - SHOWN} more" if len(messages) > SHOWN else ""
-        return f"<Capture of {', '.join(named)}{more}>"
+        refused = [f"{number} {reason}" for reason, number in self._refused.items()]
+        note = f"; calls that were refused: {', '.join(refused)}" if refused else ""
+        return f"<Capture of {', '.join(named) or 'no messages'}{more}{note}>"
 
     def clear(self) -> None:
         """Forget what was recorded so far."""
         with self._lock:
             self._tape.read()
             self._messages = ()
+            self._refused.clear()
 
     # Called by those who send, as `_recording.Recorder` says.
 
     def start_anew(self) -> None:
         """Take a new lock, in a forked child too."""
-        self._lock = threading.RLock()  # guards _messages and reading the tape
+        self._lock = threading.RLock()  # guards _messages, _refused and reading the tape
 
     def wants(self, host: str) -> bool:  # noqa: ARG002 - as `Recorder` has it
         """Tell that messages to any host are recorded."""
         return True
+
+    def note_refusal(self, reason: str) -> None:
+        """Remember that a call was refused, for whoever wonders why it is not here."""
+        with self._lock:
+            self._refused[reason] += 1
 
     def record(self, message: Message) -> None:
         """Record a message that is called here, or in a forked child."""
@@ -80,7 +88,7 @@ def capture() -> Capture:
     and in forked children. Arguments are checked as always, `before_send` is asked, and what is recorded is what would
     have been sent, but that identifies are never merged. Receipts and `stats()` show it as delivered, at once. No
     write key is needed, no spool is opened, and no setting is changed. With `enabled=False` nothing is recorded, as
-    nothing would have been sent.
+    nothing would have been sent; the capture's `repr` tells of refused calls. Low-level calls raise a `RuntimeError`.
 
     Messages that waited when the block began are sent, and not recorded. Where one capture is open within another, both
     record. A forked child stays captured after the block, too.

@@ -49,7 +49,8 @@ class NetworkGuard:
     """Stops in a `with` block what is called without a capture, and remembers where that was.
 
     The caller is not disturbed: as within a capture, receipts show the message as delivered, and nothing is sent. What
-    goes to this machine itself, such as to a sandbox, is let through. Threads and forked children are guarded too.
+    goes to this machine itself, such as to a sandbox, is let through. Threads and forked children are guarded too. Only
+    low-level calls raise, a `RuntimeError`.
     """
 
     def __init__(self) -> None:
@@ -81,6 +82,9 @@ class NetworkGuard:
     def wants(self, host: str) -> bool:
         """Tell whether a host is beyond this machine."""
         return not _is_this_machine(urlsplit(host).hostname or "")
+
+    def note_refusal(self, reason: str) -> None:
+        """Ignore what would not have been sent."""
 
     def record(self, message: Message) -> None:
         """Note a call that no capture records."""
