@@ -131,6 +131,23 @@ def test_the_help_names_every_command_and_each_explains_itself(path: tuple[str, 
     assert "\\b" not in of_one.output
 
 
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("path", ALL_COMMANDS, ids=" ".join)
+def test_no_line_of_the_help_is_wider_than_the_screen(path: tuple[str, ...], columns: int) -> None:
+    shown = CliRunner().invoke(program, [*path, "--help"], env={"COLUMNS": f"{columns}"}).output
+
+    assert [line for line in shown.splitlines() if len(line) > columns] == []
+
+
+@pytest.mark.parametrize("path", [("import", "users"), ("import", "events"), ("spool", "drain")], ids=" ".join)
+def test_a_pace_that_is_none_is_wrong_usage_and_told_in_words(path: tuple[str, ...]) -> None:
+    for pace in ("0", "-5", "1.5", "lots"):
+        ended = CliRunner().invoke(program, [*path, "--rate-limit", pace])
+
+        assert ended.exit_code == 2
+        assert f"'--rate-limit': '{pace}' is neither a whole number from 1 on, nor growth or advanced" in ended.output
+
+
 @pytest.mark.parametrize("path", ALL_COMMANDS, ids=" ".join)
 def test_every_option_of_a_command_is_explained(path: tuple[str, ...]) -> None:
     command = ALL_COMMANDS[path]

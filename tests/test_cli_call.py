@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
 from command_line import run
+from terminal import read_terminal
 
 from interakt_track.sandbox import Sandbox
 
@@ -68,6 +70,26 @@ def test_the_key_is_asked_for_on_a_terminal_only(sandbox: Sandbox) -> None:
     assert result.exit_code == 2
     assert "INTERAKT_WRITE_KEY" in result.stderr
     assert not any("key" in name for name in options("event"))
+    assert sandbox.requests == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is needed")
+def test_whoever_gives_no_key_has_sent_nothing_and_that_is_no_refusal(sandbox: Sandbox) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "interakt_track", "identify", "--user-id", "u1"]
+    environment = {name: value for name, value in os.environ.items() if name != "INTERAKT_WRITE_KEY"}
+    with subprocess.Popen(
+        command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        asked = b""
+        while b"Write key" not in asked:
+            asked += os.read(ours, 1024)
+        os.write(ours, b"\x04")  # the end of the input, as Ctrl-D types it
+        shown = read_terminal(ours)
+
+    assert process.returncode == 2, shown
+    assert "Error: no key was given, and nothing was sent" in shown
     assert sandbox.requests == []
 
 

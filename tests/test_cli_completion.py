@@ -50,6 +50,22 @@ def test_bash_completes_commands_options_and_choices(words: tuple[str, ...], off
     assert completed(*words) == offered
 
 
+@pytest.mark.parametrize("subject", ["users", "events"])
+def test_the_shell_is_asked_for_the_files_that_can_be_imported(subject: str) -> None:
+    asked = {"_INTERAKT_TRACK_COMPLETE": "bash_complete", "COMP_WORDS": f"interakt-track import {subject} cust"}
+
+    ended = subprocess.run(
+        [Path(sys.executable).parent / "interakt-track"],
+        env={**os.environ, **asked, "COMP_CWORD": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert ended.stdout == "file,cust\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_what_is_printed_asks_the_program_in_that_shells_way(shell: str) -> None:
     result = run("completion", shell)

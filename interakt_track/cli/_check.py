@@ -29,7 +29,6 @@ Examples:
   {KEY_VARIABLE}=... interakt-track check
   interakt-track check --json | jq .steps
 
-\b
 It ends with status 0 when the key works, 1 when the API refuses the key or the plan, 2 when a setting is wrong, and 3
 when the API could not be reached, or gave an answer that tells nothing.
 """

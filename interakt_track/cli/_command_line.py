@@ -1,4 +1,4 @@
-"""What commands share: options, the key, questions, and how what cannot be done is told."""
+"""What commands share: options and their values, the key, questions, and how what cannot be done is told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from interakt_track import Client
+from interakt_track import Client, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +40,20 @@ max_workers_option = click.option(
 yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
 
 
-def requests_a_minute(text: str) -> int | str:
-    """Return a number, or the name of a plan; the client knows which there are."""
-    return int(text) if text.isdecimal() else text
+def requests_a_minute(text: str) -> int | None:
+    """Return a number of requests, also of a plan's name."""
+    try:
+        return Client(rate_limit=int(text) if text.isdecimal() else text, enabled=False).settings.rate_limit
+    except SettingsError:
+        raise click.BadParameter(f"{text!r} is neither a whole number from 1 on, nor growth or advanced") from None
+
+
+def calling_code(text: str) -> str:
+    """Return a country's calling code, as the client takes it."""
+    try:
+        return Client(default_country_code=text, enabled=False).settings.default_country_code
+    except SettingsError:
+        raise click.BadParameter(f"{text!r} is no country's calling code, such as +91 or +44") from None
 
 
 def rate_limit_option(*, default: int | None = None) -> Callable[[Command], Command]:
@@ -53,7 +64,7 @@ def rate_limit_option(*, default: int | None = None) -> Callable[[Command], Comm
         default=None if default is None else str(default),
         show_default=default is not None,
         type=requests_a_minute,
-        help="Requests a minute at most: a number, growth (300) or advanced (600).",
+        help="Requests a minute at most: a number from 1 on, growth (300) or advanced (600).",
     )
 
 
@@ -75,7 +86,10 @@ def write_key() -> str:
         return key
     if not sys.stdin.isatty():
         raise CannotDoError(f"the key is missing; put it into the environment's {KEY_VARIABLE}")
-    asked: str = click.prompt("Write key", hide_input=True, err=True)
+    try:
+        asked: str = click.prompt("Write key", hide_input=True, err=True)
+    except click.Abort:
+        raise CannotDoError("no key was given, and nothing was sent") from None
     return asked
 
 

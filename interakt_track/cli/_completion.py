@@ -15,7 +15,8 @@ EXAMPLES = f"""\b
 Examples:
   {PROGRAM} completion bash >> ~/.bashrc
   {PROGRAM} completion zsh >> ~/.zshrc
-  {PROGRAM} completion fish > ~/.config/fish/completions/{PROGRAM}.fish
+  {PROGRAM} completion fish \\
+      > ~/.config/fish/completions/{PROGRAM}.fish
 """
 
 

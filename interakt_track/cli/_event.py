@@ -14,12 +14,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = f"""\b
 Examples:
-  interakt-track event "Order Placed" --user-id u42 --trait-json total=1499 --trait currency=INR
+  interakt-track event "Order Placed" --user-id u42 --trait-json total=1499
   interakt-track event "Cart Abandoned" --phone 9876543210 --dry-run
 
-\b
 An event can set off a WhatsApp campaign: real customers may then get messages.
-
 {EXIT_CODES}"""
 
 
@@ -43,7 +41,7 @@ def event(
 ) -> None:
     """Say what a customer did, and see what the API answers.
 
-    NAME is the event's, as campaigns know it.
+    NAME is the event's, as campaigns know it, in quotation marks where it has blanks.
     """
 
     def call(client: Client) -> Receipt:

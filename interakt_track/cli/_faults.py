@@ -21,7 +21,7 @@ FAULTS is a list such as "5xx=5%,reset=0.01,latency=50ms":
   5xx                   one of 500, 502, 503 and 504
   html, empty, garbage, broken-json, json-list, bad-gzip, false-result
                         an odd body; html-502 and the like set the status too
-  reset, close, hang    no answer; reset-received and the like keep the message
+  reset, close, hang    no answer; reset-received and others keep the message
   slow, slow-head, truncate, not-http, redirect, reset-early
                         an answer as bad networks give it
   rate, period, window  429 beyond so many requests: rate=300,window=sliding

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 EXAMPLES = f"""\b
 Examples:
   interakt-track identify --user-id u42 --phone 9876543210 --trait name=Asha
-  interakt-track identify --phone "+91 98765 43210" --trait-json '{{"age": 31, "vip": true}}' --tag newsletter
+  interakt-track identify --phone "+91 98765 43210" --tag newsletter
+  interakt-track identify --user-id u42 --trait-json '{{"age": 31}}'
   interakt-track identify --user-id u42 --trait city=Pune --dry-run --curl
-
 {EXIT_CODES}"""
 
 

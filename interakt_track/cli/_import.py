@@ -33,32 +33,41 @@ if TYPE_CHECKING:
 
     from interakt_track.importing import Mapping, Subject
 
-EXIT_CODES = """\b
+NOTES = """
+From stdin, a workbook is known by its content, JSON Lines by the { at the beginning, and all else is CSV. It is kept in
+the working directory until all is sent, named by its content, as in stdin-1a2b3c4d5e6f; rejected rows are in
+stdin-1a2b3c4d5e6f.rejected.csv. The same input in the same directory goes on. The key has to be in the environment.
+
 It ends with status 0 when every row was delivered, 1 when some were wrong or refused (they are in FILE.rejected.csv), 2
 when it could not begin, and 3 when it ended before all was sent: the same command goes on where it was.
 
-\b
 The key is taken from the environment's INTERAKT_WRITE_KEY, or asked for.
 """
 USERS_EXAMPLES = f"""\b
 Examples:
   interakt-track import users customers.csv --dry-run
-  interakt-track import users customers.csv --map "Mobile No=phone_number" --trait City=city --type age=int
-  interakt-track import users customers.xlsx --sheet 2026 --type dob=date:%d/%m/%Y --ignore Notes
+  interakt-track import users customers.csv --map "Mobile No=phone_number"
+  interakt-track import users customers.csv --trait City=city --type age=int
+  interakt-track import users customers.xlsx --sheet 2026 --ignore Notes
+  interakt-track import users customers.csv --type dob=date:%d/%m/%Y
   interakt-track import users export.csv --preset shopify-customers
-
-{EXIT_CODES}"""
+  zcat customers.csv.gz | interakt-track import users -
+{NOTES}"""
 EVENTS_EXAMPLES = f"""\b
 Examples:
-  interakt-track import events orders.csv --event "Order Placed" --type total=float --dry-run
-  interakt-track import events log.jsonl --event-column name
+  interakt-track import events orders.csv --event "Order Placed" --dry-run
+  interakt-track import events orders.xlsx --event-column Status --sheet 2026
+  interakt-track import events orders.csv --event Paid --type total=float
+  interakt-track import events orders.csv --map "Ordered at=created_at" \\
+      --type "Ordered at=datetime:%d/%m/%Y %H:%M"
+  interakt-track import events log.jsonl --event-column name --ignore debug
   zcat log.jsonl.gz | interakt-track import events - --yes
 
-\b
-An event can set off a WhatsApp campaign: real customers may then get messages.
+An event can set off a WhatsApp campaign: real customers may then get messages. It is asked about first; --yes answers,
+and is needed where nobody can be asked, as from stdin.
+{NOTES}"""
 
-{EXIT_CODES}"""
-
+file_argument = click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))  # so that shells complete it
 sending_options = options(
     host_option,
     rate_limit_option(default=DEFAULT_RATE),
@@ -90,32 +99,34 @@ def import_() -> None:
 
     It may be CSV, an Excel workbook, or JSON Lines.
 
-    Every row is checked first, and what is wrong is shown; `--dry-run` ends there. Then the rows are sent, slowly, so
+    Every row is checked first, and what is wrong is shown; --dry-run ends there. Then the rows are sent, slowly, so
     that live traffic keeps its share of the account's limit. Ctrl-C ends it in order, and the same command goes on.
     """
 
 
 @import_.command(epilog=USERS_EXAMPLES)
-@click.argument("file", metavar="FILE")
+@file_argument
 @options(preset_option, column_options, sending_options)
 def users(file: str, preset: str | None, **given: Any) -> None:
     """Import customers: each row says who one is.
 
     FILE is a .csv, .xlsx or .jsonl file, or - for stdin. Columns user_id, phone_number, country_code, created_at, tags
     and add_to_sales_cycle are what their names say, in any spelling with blanks or dashes; every other one is a trait.
-    Empty cells say nothing.
+    Empty cells say nothing. user_id or phone_number is needed.
     """
     _run("users", file, PRESETS[preset] if preset else None, is_sure=True, **given)
 
 
 @import_.command(epilog=EVENTS_EXAMPLES)
-@click.argument("file", metavar="FILE")
+@file_argument
 @options(event_options, column_options, sending_options, yes_option)
 def events(file: str, **given: Any) -> None:
     """Import events: each row says what a customer did.
 
     FILE is a .csv, .xlsx or .jsonl file, or - for stdin. Columns user_id, phone_number, country_code, event and
-    created_at are what their names say; every other one is a trait of the event.
+    created_at are what their names say, in any spelling with blanks or dashes; every other one is a trait of the event.
+    Empty cells say nothing. user_id or phone_number is needed, and the event: in a column, or with --event for all
+    rows. Without created_at, events have the time at which they are imported.
     """
     _run("events", file, None, **given)
 

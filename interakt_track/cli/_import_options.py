@@ -8,7 +8,7 @@ import click
 
 from interakt_track.importing import PRESETS, Mapping
 
-from ._command_line import options
+from ._command_line import calling_code, options
 from ._screen import printable
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ column_options = options(
         metavar="COLUMN=FIELD",
         type=pair,
         multiple=True,
-        help="What a column is: user_id, phone_number, country_code, created_at ... Repeatable.",
+        help="What a column is: user_id, phone_number, country_code, created_at, tags, event ... Repeatable.",
     ),
     click.option(
         "--trait",
@@ -64,6 +64,7 @@ column_options = options(
         metavar="CODE",
         default="+91",
         show_default=True,
+        type=calling_code,
         help="The country of phone numbers, where neither they nor a column say.",
     ),
     click.option("--encoding", metavar="NAME", help="Of a CSV or JSON Lines file; UTF-8 without it."),

@@ -35,11 +35,10 @@ MAX_RETRIES = 2
 REFUSED, UNREACHABLE = 1, 3  # the program's status
 HEADERS = {"Authorization": "Basic ***", "Content-Type": "application/json"}
 
-EXIT_CODES = """\b
+EXIT_CODES = """
 It ends with status 0 when the API has taken it, 1 when the API has refused it, 2 when it cannot be sent as it is, and 3
 when the API could not be reached, or was too busy.
 
-\b
 The key is taken from the environment's INTERAKT_WRITE_KEY, or asked for: an argument could be read by every process.
 """
 
@@ -71,7 +70,9 @@ def _parsed(text: str) -> Any:
 identity_options = options(
     click.option("--user-id", metavar="ID", help="The customer's permanent id."),
     click.option("--phone", metavar="NUMBER", help="The phone number; with a leading + it brings its country's code."),
-    click.option("--country-code", metavar="CODE", help="The number's country, as in +91, where it does not say."),
+    click.option(
+        "--country-code", metavar="CODE", help="The number's country, as in +44, where it does not say; +91 without it."
+    ),
 )
 trait_options = options(
     click.option(

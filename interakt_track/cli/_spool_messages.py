@@ -49,7 +49,7 @@ LIST_EXAMPLES = """\b
 Examples:
   interakt-track spool list
   interakt-track spool list --phone 9876543210 --show
-  interakt-track spool list --older-than 12h --json | jq -r .event | sort | uniq -c
+  interakt-track spool list --older-than 12h --json | jq -r .event
 """
 
 
@@ -133,7 +133,7 @@ EXPORT_EXAMPLES = """\b
 Examples:
   interakt-track spool export --output spool.jsonl
   interakt-track spool export --failed | jq -c .body
-  interakt-track spool export --user-id u1 --phone 9876543210 --output about-u1.jsonl
+  interakt-track spool export --user-id u1 --output about-u1.jsonl
 """
 
 
