@@ -110,7 +110,6 @@ class AsyncWorker:
 
         A request on its way is broken off, and its call tells whether it may have arrived.
         """
-        self.turns.stop()
         is_over = self.turns.loop.is_closed()  # then no task wakes any more
         calls = self.turns.calls()
         for call in calls:

@@ -142,12 +142,10 @@ class CallCancelledError(DeliveryError):
     @classmethod
     def of(cls, error: BaseException | None) -> CallCancelledError | None:
         """Return what the cancelled call says that a `CancelledError` or `TimeoutError` came of; None: no such call."""
-        seen = set()
-        while error is not None and id(error) not in seen:
-            if isinstance(error, cls):
+        for _ in range(10):  # chains have 2 links
+            if error is None or isinstance(error, cls):
                 return error
-            seen.add(id(error))
-            error = error.__cause__ or error.__context__
+            error = error.__cause__  # its context may be an earlier call's
         return None
 
 

@@ -135,11 +135,6 @@ class Turns:
             self._flushes.remove(flush)
         return not calls
 
-    def stop(self) -> None:
-        """Give no more turns."""
-        self._max_in_flight = 0
-        self._set_timer(INFINITY)
-
     async def _wait(self, call: Call, deadline: float) -> None:
         call.waiting = self.loop.create_future()
         alarm = self.loop.call_later(max(0.0, deadline - self._clock()), call.wake)

@@ -326,6 +326,17 @@ def test_a_thousand_given_up_in_a_row_are_passed_over_at_once() -> None:
     assert lane.pop(0.0) is units[-1]
 
 
+def test_nothing_is_kept_of_ready_units_that_were_given_up() -> None:
+    lane, units = link_all(*(an_event(f"u{number}", priority=number % 3) for number in range(30)))
+
+    for unit in units:
+        assert unit is not None
+        lane.give_up(unit)
+
+    assert [len(waiting) for waiting in lane._ready] == [0, 0, 0]
+    assert lane.is_empty()
+
+
 def _overtaken(message: Message, messages: list[Message], finished: list[Message], unit: Unit) -> list[Message]:
     earlier = messages[: messages.index(message)]
     return [m for m in earlier if m not in finished and m not in unit.messages and _is_same_person(m, message)]

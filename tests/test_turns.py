@@ -161,7 +161,7 @@ class Bench:
         assert stats.queued == stats.delivered + stats.rejected + stats.dropped
         assert (stats.waiting, stats.in_flight) == (0, 0)
         assert self.account._pacer._in_flight == 0
-        assert self.roster._lanes == {}
+        assert (self.roster._lanes, self.roster._in_flight) == ({}, set())
         assert self.worker.turns.calls() == []
 
     @staticmethod
@@ -300,7 +300,66 @@ def test_calls_that_are_cancelled_before_their_turn_take_no_place_in_the_ration(
     run(main())
 
 
-def test_who_waits_for_room_is_let_in_in_order_and_nobody_overtakes() -> None:
+def test_turns_are_not_given_to_those_who_are_cancelled_with_the_others() -> None:
+    async def main() -> None:
+        bench = Bench(rate_limit=600, max_workers=4)
+        tasks = [bench.start(f"u{number}", None, (9.0, "ok")) for number in range(500)]
+        await asyncio.sleep(1.0)
+
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+        assert len(bench.account._pacer._starts) == 4
+        bench.assert_empty()
+
+    run(main())
+
+
+def test_a_lone_call_is_tried_again_when_its_delay_is_over() -> None:
+    async def main() -> None:
+        bench = Bench()
+
+        outcome = await bench.start("u1", None, (0.1, 503), (0.1, "refused"), (0.1, "reset"))
+
+        assert outcome is not None
+        assert outcome.status == "delivered"
+        assert bench.loop.time() < 1000 + 0.4 + 0.5 + 1 + 2 + LEAST  # the most that its delays can be
+
+    run(main())
+
+
+def test_nobody_overtakes_who_waits_for_room() -> None:
+    async def main() -> None:
+        bench = Bench(max_workers=1, max_queue_size=1, when_full="block")
+        first, second, third = (bench.start("u1", None, (1.0, "ok")) for _ in range(3))
+        await asyncio.sleep(0.5)
+
+        second.cancel()  # which makes room, but `third` has not heard of it
+        last = bench.start("u1")
+        await asyncio.gather(first, third, last)
+
+        called = [attempt.message.called_at for attempt in bench.sender.attempts]
+        assert called == sorted(called)
+        assert len(called) == 3
+
+    run(main())
+
+
+def test_there_is_room_as_soon_as_one_that_waited_has_its_turn() -> None:
+    async def main() -> None:
+        bench = Bench(max_workers=1, max_queue_size=1, when_full="block", block_timeout=3)
+
+        outcomes = await asyncio.gather(
+            bench.start("u1", None, (1.0, "ok")), bench.start("u2", None, (9.0, "ok")), bench.start("u3")
+        )
+
+        assert [outcome and outcome.status for outcome in outcomes] == ["delivered"] * 3
+
+    run(main())
+
+
+def test_who_waits_for_room_is_let_in_in_order() -> None:
     async def main() -> None:
         bench = Bench(max_workers=1, max_queue_size=2, when_full="block", block_timeout=30)
         tasks = [bench.start("u1", None, (1.0, "ok")) for _ in range(8)]
@@ -421,15 +480,15 @@ def test_a_call_cancelled_between_two_attempts_says_what_the_first_may_have_done
 
 def test_what_is_cut_off_says_whether_it_may_have_arrived() -> None:
     async def main() -> None:
-        bench = Bench(max_workers=1)
-        tasks = [bench.start("u1", None, (9.0, "ok")), bench.start("u1"), bench.start("u2")]
+        bench = Bench(max_workers=1, max_queue_size=2, when_full="block")
+        tasks = [bench.start("u1", None, (9.0, "ok")), bench.start("u1"), bench.start("u2"), bench.start("u3")]
         await asyncio.sleep(1.0)
 
         cut = bench.worker.cut_off("the end")
-        outcomes = await asyncio.gather(*tasks)
+        *outcomes, without_room = await asyncio.gather(*tasks)
 
         errors = [outcome.error for outcome in outcomes if outcome is not None]
-        assert cut == 3
+        assert (cut, without_room) == (4, None)
         assert [type(error) for error in errors] == [ShutdownError] * 3
         assert [error.is_ambiguous for error in errors if isinstance(error, ShutdownError)] == [True, False, False]
         assert bench.loop.time() == pytest.approx(1001.0)
