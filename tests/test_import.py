@@ -146,6 +146,49 @@ def test_reasons_are_grouped_with_how_many_and_the_first_rows(sandbox: Sandbox) 
     assert len(check["reasons"]) <= 3  # numbers that are too short are one reason, however short
 
 
+def test_which_rows_are_meant_is_said_in_the_words_of_the_format(sandbox: Sandbox) -> None:
+    write("customers.csv", "user_id,age\nu1,x 1\nu2,y 2\n")
+    write("customers.jsonl", '{"user_id": "u1", "age": "x"}\n')
+
+    table = import_users("customers.csv", "--dry-run", "--type", "age=int", COLUMNS="200")
+    lines = import_users("customers.jsonl", "--dry-run", "--type", "age=int", COLUMNS="200")
+
+    assert "which rows" in words_of(table)
+    assert "Rows are counted as a spreadsheet does: that of the headings, and empty ones, too." in words_of(table)
+    assert re.search(r"2 +'age' is no whole number +2, 3 +x #\s*$", words_of(table), re.MULTILINE)
+    assert words_of(table).count("x #") == 1  # cells that look alike when masked are shown once
+    assert "which lines" in words_of(lines)
+    assert "spreadsheet" not in words_of(lines)
+
+
+def test_all_columns_of_a_wide_export_are_shown(sandbox: Sandbox) -> None:
+    names = [f"Column {number} of a wide export" for number in range(50)]
+    write("customers.csv", f"user_id,{','.join(names)}\nu1\n")
+
+    result = import_users("customers.csv", "--dry-run")
+
+    assert all(name in in_one_line(result) for name in names)
+
+
+def test_nothing_from_stdin_is_told(sandbox: Sandbox) -> None:
+    result = import_users("-", "--dry-run")
+
+    assert result.exit_code == 2
+    assert "nothing came from stdin" in words_of(result)
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_what_to_do(sandbox: Sandbox) -> None:
+    write("customers.csv", CUSTOMERS)
+    Path("customers.csv.import.lock").mkdir()  # as a folder that is read-only, for who may write everywhere
+
+    result = import_users("customers.csv")
+
+    assert result.exit_code == 2
+    assert "customers.csv.import.lock cannot be made" in in_one_line(result)
+    assert "it has to be in a folder that can be written" in in_one_line(result)
+
+
 def test_a_file_that_is_all_right_ends_with_status_0(sandbox: Sandbox) -> None:
     write("customers.csv", "user_id,name\nu1,Asha\n")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interakt_track.importing import Calls, ImportFileError, Mapping, RowError, make_plan, masked_shape
+from interakt_track.importing import PRESETS, Calls, ImportFileError, Mapping, RowError, make_plan, masked_shape
 from interakt_track.importing._kinds import find_kind
 from interakt_track.importing._table import Record
 
@@ -110,11 +110,16 @@ def test_a_column_that_is_mapped_leaves_the_name_to_it() -> None:
     [
         ("name|city", {}, "no column says whom .* The file has name, city"),
         ("Name|WhatsApp No", {}, "--map 'WhatsApp No=phone_number'"),
-        ("user_id|City", {"traits": {"Ctiy": "c"}}, "no column 'Ctiy'; did you mean 'City'"),
+        ("Default Address Phone|Phone", {}, "--map 'Phone=phone_number'"),
+        ("A1|9876543210|Asha", {}, "seems to have no headings, for its first row holds a phone number or an email"),
+        ("A1|asha@example.com", {}, "seems to have no headings"),
+        ("user_id|City", {"traits": {"Ctiy": "c"}}, "no column 'Ctiy'. Did you mean 'City'"),
         ("user_id|City", {"fields": {"City": "town"}}, "--map takes one of user_id, .* not 'town'"),
         ("user_id|City", {"fields": {"City": "event"}}, "--map takes one of"),
         ("user_id|City", {"kinds": {"City": "decimal"}}, "'decimal' is no type; there are int"),
         ("user_id|City", {"kinds": {"City": "int:5"}}, "'int:5' is no type"),
+        ("user_id|Born", {"kinds": {"Born": "date:%Q"}}, "'%Q' is no format of strptime, such as %d/%m/%Y"),
+        ("user_id|Born", {"kinds": {"Born": "datetime:%"}}, "'%' is no format"),
         ("user_id|City|Town", {"traits": {"Town": "City"}}, "both 'City' and 'Town' are the trait 'City'"),
         ("user_id|User ID", {}, "both 'user_id' and 'User ID' are user_id"),
     ],
@@ -122,6 +127,32 @@ def test_a_column_that_is_mapped_leaves_the_name_to_it() -> None:
 def test_what_cannot_be_a_plan_is_told_with_what_to_do(headings: str, said: dict[str, Any], words: str) -> None:
     with pytest.raises(ImportFileError, match=words):
         plan_of(headings, **said)
+
+
+def test_what_looks_like_no_heading_is_not_shown() -> None:
+    with pytest.raises(ImportFileError) as caught:
+        plan_of("A1|9876543210|Asha")
+
+    assert "9876543210" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_that_fits_is_named_where_none_was_given(name: str) -> None:
+    headings = "|".join([*PRESETS[name].fields, *PRESETS[name].traits])
+
+    with pytest.raises(ImportFileError, match=f"say which one does, as in --preset {name}\\. The file has"):
+        plan_of(headings.replace("Username", "Login").replace("Customer ID", "Number"))
+
+
+def test_a_preset_of_another_export_is_told() -> None:
+    with pytest.raises(ImportFileError, match="for another export: none of Customer ID, Phone, Tags is there"):
+        make_plan(
+            ["user_id", "Email"],
+            "users",
+            options=Mapping(),
+            preset=PRESETS["shopify-customers"],
+            country_code="+91",
+        )
 
 
 def test_events_without_an_event_are_told() -> None:
@@ -145,6 +176,25 @@ def test_a_time_in_another_form_is_told_with_how_to_say_it() -> None:
     (reason,) = reasons_of("user_id|created_at", ["u1", "31/12/2025 10:00"])
 
     assert "--type COLUMN=datetime:FORMAT" in reason
+
+
+@pytest.mark.parametrize("cell", ["2026-11-25", "2026-11-25 10:30", "2026-11-25T10:30:00+05:30"])
+def test_a_time_as_spreadsheets_write_it_needs_no_format(cell: str) -> None:
+    (reason,) = reasons_of("user_id|created_at", ["u1", "25.11.2026"])
+
+    assert "--type COLUMN=datetime takes 2026-11-25 10:30 and dates, too" in reason
+    assert "createdAt" in body_of("user_id|created_at", ["u1", cell], kinds={"created_at": "datetime"})
+
+
+def test_a_field_that_is_not_of_its_type_is_not_said_to_be_missing() -> None:
+    assert reasons_of("user_id", ["x"], kinds={"user_id": "int"}) == ["'user_id' is no whole number"]
+    assert reasons_of("user_id|event", ["u1", "x"], "events", kinds={"event": "int"}) == ["'event' is no whole number"]
+
+
+def test_a_date_in_another_form_is_called_a_date() -> None:
+    assert reasons_of("user_id|born", ["u1", "15/08/1996"], kinds={"born": "date:%m/%d/%Y"}) == [
+        "'born' is no date written as %m/%d/%Y"
+    ]
 
 
 def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from interakt_track.importing import Findings, Group, Plan, Table
 
 MAX_SHOWN_GROUPS = 20
+MAX_PLAN = 4000  # characters; a shop's export with its fifty columns is shown as a whole
 MASK = "***"
 
 
@@ -23,10 +24,10 @@ def show_plan(console: Console, plan: Plan, table: Table) -> None:
     """Say what each column is."""
     fields = ", ".join(_named(c.name, c.field or "") for c in plan.columns if c.field)
     traits = ", ".join(_named(c.name, c.trait or "") for c in plan.columns if c.trait)
-    say(console, f"Columns: {printable(fields, at_most=500)}")
-    say(console, f"Traits:  {printable(traits, at_most=500) or 'none'}")
+    say(console, f"Columns: {printable(fields, at_most=MAX_PLAN)}")
+    say(console, f"Traits:  {printable(traits, at_most=MAX_PLAN) or 'none'}")
     if plan.ignored:
-        say(console, f"Ignored: {printable(', '.join(plan.ignored), at_most=500)}")
+        say(console, f"Ignored: {printable(', '.join(plan.ignored), at_most=MAX_PLAN)}")
     if table.note:
         say(console, f"Note:    {printable(table.note, at_most=500)}")
     if plan.subject == "events" and not plan.has("created_at"):
@@ -38,12 +39,13 @@ def show_plan(console: Console, plan: Plan, table: Table) -> None:
         )
 
 
-def show_findings(console: Console, found: Findings, *, is_shown: bool) -> None:
+def show_findings(console: Console, found: Findings, table: Table, *, is_shown: bool) -> None:
     """Say how many rows can be sent, and what is wrong with the others.
 
     Args:
         console: The screen.
         found: By the check.
+        table: That was checked.
         is_shown: Whether personal data is shown.
     """
     for sample in found.samples:
@@ -57,17 +59,20 @@ def show_findings(console: Console, found: Findings, *, is_shown: bool) -> None:
     )
     if not found.wrong:
         return
-    table = plain_table("rows", "what is wrong", "row numbers", "examples", right=(0,))
+    counted_in = table.counted_in
+    shown = plain_table("how many", "what is wrong", f"which {counted_in}", "examples", right=(0,))
     for group in found.groups[:MAX_SHOWN_GROUPS]:
         more = " …" if group.count > len(group.rows) else ""
         numbers = ", ".join(f"{number}" for number in group.rows)
-        table.add_row(
+        shown.add_row(
             f"{group.count:,}",
             printable(group.reason, at_most=400),
             f"{numbers}{more}",
             "\n".join(_examples(group, is_shown)),
         )
-    console.print(table)
+    console.print(shown)
+    if counted_in == "rows":
+        say(console, "Rows are counted as a spreadsheet does: that of the headings, and empty ones, too.", style="dim")
     if len(found.groups) > MAX_SHOWN_GROUPS:
         say(console, f"… and {len(found.groups) - MAX_SHOWN_GROUPS} more reasons; --json has them all.")
 
@@ -98,7 +103,8 @@ def _named(name: str, target: str) -> str:
 
 
 def _examples(group: Group, is_shown: bool) -> list[str]:
-    return [printable(str(value) if is_shown else masked_shape(value), at_most=60) for value in group.examples]
+    shown = [printable(str(value) if is_shown else masked_shape(value), at_most=60) for value in group.examples]
+    return list(dict.fromkeys(shown))  # different cells may look alike
 
 
 def _masked(body: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def check_only(console: Console, job: Job, how: Asked) -> int:
     if how.is_json:
         print_json({"check": findings_as_dict(found, is_shown=how.show)})
     else:
-        show_findings(console, found, is_shown=how.show)
+        show_findings(console, found, job.table, is_shown=how.show)
         say(console, "Nothing was sent.")
     return SOME_REJECTED if found.wrong else 0
 
@@ -69,7 +69,7 @@ def import_all(console: Console, job: Job, key: str, how: Asked) -> int:
         known = None if how.restart or how.again else job.known_state()
         state, found = _examined(console, job, known, how)
         if not how.is_json:
-            show_findings(console, found, is_shown=how.show)
+            show_findings(console, found, job.table, is_shown=how.show)
         left = state.fine
         if known is not None:
             left = state.fine - state.handed + job.place(state, write_key=key, host=host)

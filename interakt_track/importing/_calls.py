@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 CURES = {
     "phone_number is in exponent notation": "export the file anew, and let no spreadsheet read the column as numbers",
     "phone_number ends in .0": "in the spreadsheet, give the column the format Text, or Number without decimals",
-    "created_at is not": "--type COLUMN=datetime:FORMAT says how a column is written, as in datetime:%d/%m/%Y %H:%M",
+    "created_at is not": "--type COLUMN=datetime takes 2026-11-25 10:30 and dates, too, and "
+    "--type COLUMN=datetime:FORMAT what is written otherwise, as in datetime:%d/%m/%Y %H:%M",
 }
 """What to do in a file about what the client says of a value in a program."""
 
@@ -77,6 +78,7 @@ class Calls:
         fields: dict[str, Any] = {}
         traits: dict[str, Any] = {}
         problems: list[Problem] = []
+        unread: set[str] = set()  # fields whose cells are a problem; the call must not add that they are missing
         for index, column, convert in self._cells:
             cell = record.cells[index]
             if is_empty(cell):
@@ -85,6 +87,7 @@ class Calls:
                 value = convert(cell)
             except ValueError as error:
                 problems.append(Problem(f"{column.name!r} {error}", cell))
+                unread.add(column.field or "")
                 continue
             if column.field is None:
                 traits[column.trait or ""] = value
@@ -94,7 +97,8 @@ class Calls:
         try:
             receipt = self._call(fields, traits)
         except InvalidMessageError as error:
-            problems.append(self._problem(str(error), record))
+            if not _is_about(str(error), unread):
+                problems.append(self._problem(str(error), record))
         if receipt is None or problems:
             raise RowError(*problems)
         return receipt
@@ -110,6 +114,13 @@ class Calls:
         index = self._sources.get(reason.partition(" ")[0])
         cure = next((cure for start, cure in CURES.items() if reason.startswith(start)), None)
         return Problem(reason if cure is None else f"{reason}; {cure}", None if index is None else record.cells[index])
+
+
+def _is_about(reason: str, fields: set[str]) -> bool:
+    """Tell whether the client says of one of these fields that it is missing, or of all that say who it is."""
+    if " missing" not in reason:
+        return False
+    return any(field in reason.partition(";")[0] for field in fields if field)
 
 
 def _converter(column: Column) -> Callable[[Any], Any]:

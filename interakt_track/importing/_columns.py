@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ import attrs
 
 from ._kinds import find_kind
 from ._mapping import FIELDS, OUR_COLUMNS, Mapping, Subject, plain_name
+from ._presets import PRESETS
 from ._table import ImportFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_SHOWN = 40  # columns in an error's text
+A_CUSTOMERS = re.compile(r"'?\+?\d[\d ().-]{6,}|[^@\s]+@[^@\s]+\.\w+")  # a phone number, or an email: no heading
 
 
 @attrs.frozen(kw_only=True)
@@ -74,8 +77,8 @@ def make_plan(
     What an option says of a column is stronger than what a preset says, and that than the column's own name.
 
     Raises:
-        ImportFileError: An option names a column that is not there, a type or field that there is none of; two columns
-            are the same; or none says whom a row is about, or which event it is.
+        ImportFileError: An option names a column that is not there, a type or field that there is none of; the preset
+            is another export's; two columns are the same; or none says whom a row is about, or which event it is.
     """
     said = _Said(headings, subject)
     for mapping in (preset, options):
@@ -89,6 +92,11 @@ def make_plan(
         event=said.event,
         country_code=country_code,
     )
+    if preset is not None and not preset.found_in(headings) & preset.fields.keys():
+        raise ImportFileError(
+            f"the preset is for another export: none of {', '.join(preset.fields)} is there. "
+            f"The file has {_listed(headings)}"
+        )
     _check(plan, headings)
     return plan
 
@@ -170,8 +178,8 @@ class _Said:
         if mapping.is_preset:
             return None
         near = get_close_matches(name, [one for one in self._headings if one], 3)
-        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ImportFileError(f"there is no column {name!r}; {hint}The file has {_listed(self._headings)}")
+        hint = f". Did you mean {' or '.join(map(repr, near))}?" if near else "."
+        raise ImportFileError(f"there is no column {name!r}{hint} The file has {_listed(self._headings)}")
 
     def _checked_field(self, text: str) -> str:
         field = plain_name(text)
@@ -200,9 +208,14 @@ def _check(plan: Plan, headings: Sequence[str]) -> None:
             )
         owners[what] = column.name
     if not plan.has("user_id") and not plan.has("phone_number"):
+        if any(map(A_CUSTOMERS.fullmatch, headings)):
+            raise ImportFileError(
+                "the file seems to have no headings, for its first row holds a phone number or an email; "
+                "put a row before it that says what each column is"
+            )
         raise ImportFileError(
             "no column says whom a row is about; say which one does, as in "
-            f"--map {_guess(headings)!r} or --map 'Customer No=user_id'. The file has {_listed(headings)}"
+            f"{_guess(headings, plan.subject)}. The file has {_listed(headings)}"
         )
     if plan.subject == "events" and plan.event is None and not plan.has("event"):
         raise ImportFileError(
@@ -211,9 +224,14 @@ def _check(plan: Plan, headings: Sequence[str]) -> None:
         )
 
 
-def _guess(headings: Sequence[str]) -> str:
-    likely = (name for name in headings if any(word in name.casefold() for word in ("phone", "mobile", "whatsapp")))
-    return f"{next(likely, 'Mobile No')}=phone_number"
+def _guess(headings: Sequence[str], subject: Subject) -> str:
+    """Return the options that are likely meant: a preset, or the shortest heading that speaks of phones."""
+    preset = next((name for name, one in PRESETS.items() if subject == "users" and one.is_made_for(headings)), None)
+    if preset is not None:
+        return f"--preset {preset}"
+    likely = [name for name in headings if any(word in name.casefold() for word in ("phone", "mobile", "whatsapp"))]
+    column = min(likely, key=len, default="Mobile No")
+    return f"--map {f'{column}=phone_number'!r} or --map 'Customer No=user_id'"
 
 
 def _listed(headings: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._table import ImportFileError, Record, check_columns, is_empty
 from ._text import opened_text
@@ -35,6 +35,7 @@ class DelimitedTable:
     """
 
     is_typed = False
+    counted_in: Literal["rows", "lines"] = "rows"
     note = None
 
     def __init__(self, path: Path, encoding: str | None) -> None:

@@ -11,6 +11,7 @@ from interakt_track import SpoolError, SpoolFile
 from interakt_track._lease import FileLock
 
 from ._check import check
+from ._places import ELSEWHERE
 from ._rejected import rejected_place, rejected_rows, write_rejected
 from ._state import State, check_position, check_resumable, digest_of_file, digest_of_plan, load_state
 from ._table import ImportFileError
@@ -59,7 +60,7 @@ class Job:
         try:
             is_free = lock.take()
         except OSError as error:
-            raise ImportFileError(f"{self.places.lock} cannot be made: {error.strerror}") from error
+            raise ImportFileError(f"{self.places.lock} cannot be made: {error.strerror}; {ELSEWHERE}") from error
         if not is_free:
             raise ImportFileError(f"another process is importing {self.places.file} right now")
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._table import ImportFileError, Record, check_columns, is_empty
 from ._text import opened_text
@@ -27,6 +27,7 @@ class JsonLinesTable:
     """
 
     is_typed = True
+    counted_in: Literal["rows", "lines"] = "lines"
     note = None
 
     def __init__(self, path: Path, encoding: str | None) -> None:

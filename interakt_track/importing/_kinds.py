@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ def find_kind(text: str) -> Convert:
             `strptime` may follow.
 
     Raises:
-        ValueError: There is no such kind.
+        ValueError: There is no such kind, or the format is none.
     """
     name, colon, form = text.partition(":")
+    if name in ("date", "datetime"):
+        _check_format(form)
     if name == "date":
         return lambda cell: _date(cell, form)
     if name == "datetime":
@@ -38,6 +40,15 @@ def find_kind(text: str) -> Convert:
     if colon or name not in simple:
         raise ValueError(f"{text!r} is no type; there are {KINDS}")
     return simple[name]
+
+
+def _check_format(form: str) -> None:
+    """Raise where no time could be written and read in this format."""
+    moment = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
+    try:
+        datetime.strptime(moment.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
+    except ValueError:
+        raise ValueError(f"{form!r} is no format of strptime, such as %d/%m/%Y") from None
 
 
 def as_text(cell: Any) -> str:
@@ -78,16 +89,15 @@ def _bool(cell: Any) -> bool:
 
 
 def _date(cell: Any, form: str) -> date:
-    moment = _datetime(cell, form) if form or isinstance(cell, datetime) else None
-    if moment is not None:
-        return moment.date()
+    if isinstance(cell, datetime):
+        return cell.date()
     if isinstance(cell, date):
         return cell
     try:
-        return datetime.fromisoformat(as_text(cell).strip()).date()
+        return _read(as_text(cell).strip(), form).date()
     except ValueError:
-        hint = "date:FORMAT says how it is written, as in date:%d/%m/%Y"
-        raise ValueError(f"is no date such as 1996-08-15; {hint}") from None
+        usual = "such as 1996-08-15; date:FORMAT says how it is written, as in date:%d/%m/%Y"
+        raise ValueError(f"is no date {f'written as {form}' if form else usual}") from None
 
 
 def _datetime(cell: Any, form: str) -> datetime:
@@ -95,14 +105,17 @@ def _datetime(cell: Any, form: str) -> datetime:
         return cell
     if isinstance(cell, date):
         return datetime.combine(cell, time())
-    text = as_text(cell).strip()
     try:
-        if not form:
-            return datetime.fromisoformat(text)
-        return datetime.strptime(text, form)  # noqa: DTZ007 - local time, as everywhere, unless the format has a zone
+        return _read(as_text(cell).strip(), form)
     except ValueError:
         usual = "such as 2026-11-25 10:30:00; datetime:FORMAT says how it is written"
         raise ValueError(f"is no time {f'written as {form}' if form else usual}") from None
+
+
+def _read(text: str, form: str) -> datetime:
+    if not form:
+        return datetime.fromisoformat(text)
+    return datetime.strptime(text, form)  # noqa: DTZ007 - local time, as everywhere, unless the format has a zone
 
 
 def _json(cell: Any) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Subject = Literal["users", "events"]
 
@@ -44,3 +47,12 @@ class Mapping:
     unquoted: frozenset[str] = frozenset()
     event: str | None = None
     is_preset: bool = False
+
+    def found_in(self, headings: Sequence[str]) -> set[str]:
+        """Return the names that this has of columns that are there."""
+        plain = {plain_name(heading) for heading in headings}
+        return {name for name in (*self.fields, *self.traits) if plain_name(name) in plain}
+
+    def is_made_for(self, headings: Sequence[str]) -> bool:
+        """Tell whether most columns that this speaks of are there."""
+        return 2 * len(self.found_in(headings)) > len(self.fields) + len(self.traits)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ._mapping import Subject
 
+ELSEWHERE = "an import keeps files beside the one that it reads, so it has to be in a folder that can be written"
 SPOOL_ENDINGS = ("", "-wal", "-shm", "-journal", "-lease", "-open", "-opening")
 
 
@@ -90,10 +91,14 @@ def keep_input(stream: BinaryIO, folder: Path) -> Path:
             for block in _blocks(stream):
                 digest.update(block)
                 file.write(block)
+            size = file.tell()
+        if not size:
+            Path(name).unlink()
+            raise ImportFileError("nothing came from stdin")
         path = folder / f"stdin-{digest.hexdigest()[:12]}"
         Path(name).replace(path)
     except OSError as error:
-        raise ImportFileError(f"what is on stdin cannot be kept in {folder}: {error.strerror}") from error
+        raise ImportFileError(f"what is on stdin cannot be kept in {folder}: {error.strerror}; {ELSEWHERE}") from error
     return path
 
 

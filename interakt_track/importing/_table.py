@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +37,11 @@ class Table(Protocol):
     @property
     def is_typed(self) -> bool:
         """Whether cells are numbers, truth values or times where the file says so; else all of them are text."""
+        ...
+
+    @property
+    def counted_in(self) -> Literal["rows", "lines"]:
+        """What the numbers of rows count: those of a spreadsheet, its headings too, or the lines of a text."""
         ...
 
     @property

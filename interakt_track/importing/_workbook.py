@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from contextlib import contextmanager
 from datetime import time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
 import openpyxl
@@ -33,6 +33,7 @@ class WorkbookTable:
     """
 
     is_typed = True
+    counted_in: Literal["rows", "lines"] = "rows"
 
     def __init__(self, path: Path, sheet: str | None) -> None:
         self._path = path
