@@ -268,7 +268,7 @@ def test_each_request_is_a_line_that_says_why_it_was_refused_and_shows_nobody() 
     assert lines == [
         f"202  POST {USERS}   user_id=***42 phone=+91***10",
         f"201  POST {EVENTS}  user_id=***  Order Placed",
-        f"400  POST {USERS}   user_id=***  refused: userId: must be of type string",
+        f"400  POST {USERS}   user_id=***  refused: userId: must be text, in quotation marks",
         f"401  POST {USERS}   user_id=***  refused: Authorization: is missing",
         f"404  POST {USERS[:-1]}    refused: path: the API has none of this name; the slash at the end belongs to it",
     ]

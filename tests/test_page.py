@@ -317,9 +317,31 @@ def test_a_refused_request_says_why_and_marks_the_field_in_its_body(page: Page, 
     expect(page.locator(".reasons li")).to_have_count(2)
     expect(wrong).to_have_count(2)
     assert [text.split("must")[0] for text in wrong.all_text_contents()] == ['"phoneNumber": "98 76",', "7"]
-    expect(page.locator("#requests .why")).to_contain_text("phoneNumber: must match")
+    expect(page.locator("#requests .why")).to_contain_text(
+        "phoneNumber: must be digits only, without the country's code"
+    )
     page.get_by_role("button", name="tags[1]").click()
     expect(wrong.last).to_be_in_viewport()
+
+
+def test_when_a_request_arrived_is_one_time_to_the_millisecond(page: Page, api: httpx.Client) -> None:
+    api.post(USERS, json={"userId": "5"})
+
+    page.locator("#requests a").click()
+
+    expect(page.locator("#detail .facts")).to_contain_text(re.compile(r"\d\d:\d\d:\d\d\.\d{3}, number 1\b"))
+
+
+def test_a_long_value_leaves_its_name_in_one_line(page: Page, api: httpx.Client) -> None:
+    api.post(USERS, json={"userId": "5", "traits": {"description": "long " * 400}})
+
+    page.locator("#people a").click()
+
+    name = page.locator(".timeline dt", has_text="description")
+    expect(name).to_be_visible()
+    box = name.bounding_box()
+    assert box is not None
+    assert box["height"] < 30
 
 
 def test_a_field_that_is_missing_has_its_place_marked(page: Page, api: httpx.Client) -> None:

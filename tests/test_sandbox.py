@@ -23,6 +23,7 @@ import yaml
 from interakt_track.sandbox import Fault, Sandbox
 from interakt_track.sandbox._app import _read
 from interakt_track.sandbox._judge import MAX_BYTES
+from interakt_track.sandbox._wording import words_for
 
 USERS = "/v1/public/track/users/"
 EVENTS = "/v1/public/track/events/"
@@ -101,14 +102,14 @@ def test_every_example_of_the_contract_is_accepted(sandbox, client, path, body):
     [
         (USERS, {}, "userId or phoneNumber with countryCode or fullPhoneNumber: is required"),
         (USERS, {"phoneNumber": "98"}, "userId or phoneNumber with countryCode or fullPhoneNumber: is required"),
-        (USERS, {"userId": 5}, "userId: must be of type string"),
+        (USERS, {"userId": 5}, "userId: must be text, in quotation marks"),
         (USERS, {"userId": ""}, "userId: must not be empty"),
-        (USERS, {"userId": "5", "traits": []}, "traits: must be of type object"),
-        (USERS, {"userId": "5", "tags": ["a", 1]}, "tags[1]: must be of type string"),
-        (USERS, {"userId": "5", "add_to_sales_cycle": "yes"}, "add_to_sales_cycle: must be of type boolean"),
+        (USERS, {"userId": "5", "traits": []}, "traits: must be an object"),
+        (USERS, {"userId": "5", "tags": ["a", 1]}, "tags[1]: must be text, in quotation marks"),
+        (USERS, {"userId": "5", "add_to_sales_cycle": "yes"}, "add_to_sales_cycle: must be true or false"),
         (EVENTS, {"userId": "5"}, "event: is required"),
         (EVENTS, {"userId": "5", "event": ""}, "event: must not be empty"),
-        (EVENTS, {"event": 1, "userId": ""}, "event: must be of type string; userId: must not be empty"),
+        (EVENTS, {"event": 1, "userId": ""}, "event: must be text, in quotation marks; userId: must not be empty"),
     ],
 )
 def test_a_wrong_body_is_refused_with_the_field_in_the_reason(sandbox, client, path, body, reason):
@@ -123,16 +124,22 @@ def test_a_wrong_body_is_refused_with_the_field_in_the_reason(sandbox, client, p
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("phoneNumber", "98765 98765"), ("phoneNumber", "98765\n"), ("countryCode", "91")]
+    ("field", "value", "words"),
+    [
+        ("phoneNumber", "98765 98765", "must be digits only, without the country's code, blanks or signs"),
+        ("phoneNumber", "98765\n", "must be digits only"),
+        ("countryCode", "91", "must be a plus and one to three digits, such as +44"),
+        ("fullPhoneNumber", "+919876598765", "must be digits only, the country's code first, without a plus"),
+    ],
 )
-def test_a_wrong_phone_is_refused_in_the_words_of_the_api(sandbox, client, field, value):
+def test_a_wrong_phone_is_refused_in_the_words_of_the_api(sandbox, client, field, value, words):
     body = {"phoneNumber": "9876598765", "countryCode": "+91", field: value}
 
     response = client.post(USERS, json=body)
 
     assert 400 == response.status_code
     assert "Phone Number & Country Code provided is invalid" == response.json()["message"]
-    assert sandbox.requests[0].reason.startswith(f"{field}: must match")
+    assert sandbox.requests[0].reason.startswith(f"{field}: {words}")
     assert value not in sandbox.requests[0].reason
 
 
@@ -140,7 +147,7 @@ def test_a_wrong_date_is_refused(sandbox, client):
     response = client.post(USERS, json={"userId": "5", "createdAt": "27.3.2025"})
 
     assert 400 == response.status_code
-    assert sandbox.requests[0].reason.startswith("createdAt: must match")
+    assert sandbox.requests[0].reason.startswith("createdAt: must be a date and time with its zone, such as 2025-")
 
 
 @pytest.mark.parametrize(
@@ -568,3 +575,15 @@ def test_an_empty_script_changes_nothing(client, sandbox):
     sandbox.script([])
 
     assert client.post(EVENTS, json={"userId": "5", "event": "Order Placed"}).status_code == 201
+
+
+def test_every_rule_of_the_contract_is_told_in_words():
+    rules = {
+        (rule, value)
+        for name, schema in CONTRACT["components"]["schemas"].items()
+        for rule, value in schema.items()
+        if rule in ("type", "pattern") and not name.endswith("Response")
+    }
+
+    assert len(rules) >= 6
+    assert [rule for rule in rules if "match" in words_for(*rule) or "breaks" in words_for(*rule)] == []

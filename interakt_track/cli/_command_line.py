@@ -42,8 +42,9 @@ yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not a
 
 def requests_a_minute(text: str) -> int | None:
     """Return a number of requests, also of a plan's name."""
+    given: Any = int(text) if text.isdecimal() else text
     try:
-        return Client(rate_limit=int(text) if text.isdecimal() else text, enabled=False).settings.rate_limit
+        return Client(rate_limit=given, enabled=False).settings.rate_limit
     except SettingsError:
         raise click.BadParameter(f"{text!r} is neither a whole number from 1 on, nor growth or advanced") from None
 

@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from . import _answers
+from ._wording import words_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,13 +120,7 @@ def _problem(error: ValidationError) -> Problem:
     if error.validator == "anyOf":
         options = (" with ".join(option["required"]) for option in rule)
         return Problem(" or ".join(options), "is required", pointer)
-    if error.validator == "type":
-        return Problem(field, f"must be of type {rule}", pointer)
-    if error.validator == "minLength":
-        return Problem(field, "must not be empty", pointer)
-    if error.validator == "pattern":
-        return Problem(field, f"must match {rule}", pointer)
-    return Problem(field, f"breaks the rule {error.validator}: {rule}", pointer)
+    return Problem(field, words_for(str(error.validator), rule), pointer)
 
 
 def _field(path: Iterable[str | int]) -> str:

@@ -117,7 +117,7 @@ function facts(view, wrong) {
   return make("dl", { class: "facts" },
     fact("Request", make("code", { text: `${view.method} ${view.path}` }), wrong.has("/method") ? "/method" : "/path"),
     fact("About", who),
-    fact("Arrived", `${moment(view.arrived)} (${exactClock(view.arrived).slice(-3)} ms), number ${view.number}`),
+    fact("Arrived", `${moment(view.arrived)}${exactClock(view.arrived).slice(-4)}, number ${view.number}`),
     fact("Answered", view.seconds === null ? "not yet" : `after ${duration(view.seconds)}, on connection ${view.connection}`),
     view.received && view.outcome === "failed" && fact("Kept", "The API has the message, though the client was not told."),
     view.is_abandoned && fact("Client", "left before its answer was there"));
