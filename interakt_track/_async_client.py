@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from contextlib import suppress
 
 from . import _lifecycle
 from ._async_engine import AsyncEngine
+from ._async_sender import prepare
 from ._door import Door, account_of, missing_key
 from ._errors import SettingsError, UnusableClientError
-from ._http import build_client, shared_ssl_context
+from ._http import build_client
 from ._logs import DEBUG_OUTPUT
 from ._messages import event_message, user_message
 from ._receipt import Outcome, Receipt
@@ -71,8 +71,7 @@ class AsyncClient:
         _lifecycle.register_fork(self)
         RECORDING.register(self, seen=seen)
         if self._settings.enabled:
-            with suppress(OSError):  # the call will tell of it
-                shared_ssl_context()  # now, so that no call stops the loop for it
+            prepare()
 
     def __repr__(self) -> str:
         return f"<AsyncClient of {self._settings.host}>"

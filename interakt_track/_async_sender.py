@@ -10,9 +10,15 @@ from interakt_track_client.api.track import create_event, create_user
 from interakt_track_client.models import UserRequest
 
 from ._errors import CallCancelledError, api_error
-from ._http import KEEPALIVE_EXPIRY, build_client
+from ._http import KEEPALIVE_EXPIRY, build_client, shared_ssl_context
 from ._requests import request_model
 from ._sender import delivering, response_of
+
+with suppress(ImportError):
+    # What httpcore imports at the first connect, through anyio: that would stop the loop for some 30 ms.
+    import anyio._backends._asyncio
+    import anyio.lowlevel
+    import anyio.streams.tls  # noqa: F401  as above
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +30,13 @@ if TYPE_CHECKING:
     from ._attempt import Attempt
     from ._messages import Message
     from ._receipt import Response
+
+
+def prepare() -> None:
+    """Do what takes long the first time and would stop the loop then: reading certificates, making an httpx client."""
+    with suppress(OSError):  # the first call will tell of it
+        shared_ssl_context()
+    build_client("http://localhost", "none", timeout=1.0).get_async_httpx_client()
 
 
 class AsyncSender:

@@ -26,7 +26,7 @@ HTTP_ROOMS = {"__init__", "_async_sender", "_attempt", "_http", "_network", "_re
 ONLY_IMPORTED_BY = {
     "_async_client": {"_late"},
     "_async_engine": {"_async_client"},
-    "_async_sender": {"_async_worker"},
+    "_async_sender": {"_async_client", "_async_worker"},
     "_async_worker": {"_async_engine"},
     "_client": {"__init__", "_default"},
     "_database": {"_access", "_salvage", "_spool_file"},
