@@ -57,7 +57,6 @@ class AsyncSender:
         self._idle: list[tuple[float, AuthenticatedClient]] = []  # since when, the longest first
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._is_closed = False
 
     async def send(self, message: Message, *, timeout: float, with_call_time: bool) -> Response:  # noqa: ASYNC109 - the attempt's bound, kept at the socket
         """Make one request; the arguments are those of `Sender.send`.
@@ -83,8 +82,7 @@ class AsyncSender:
         return response_of(current)
 
     async def aclose(self) -> None:
-        """Close the connections; those of requests under way close when they end."""
-        self._is_closed = True
+        """Close the connections; those of requests under way are closed when they have been idle for a while."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -100,9 +98,6 @@ class AsyncSender:
 
     def _put_back(self, client: AuthenticatedClient) -> None:
         if self._loop.is_closed():  # the call's coroutine was thrown away with it
-            return
-        if self._is_closed:
-            self._close([client])
             return
         self._idle.append((monotonic(), client))
         if self._sweep is None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     class AsyncSends(Protocol):
         """What sends for the calls of one event loop."""
 
-        async def send(self, message: Message, *, timeout: float, with_call_time: bool) -> Response:  # noqa: ASYNC109 - as `AsyncSender.send`
+        async def send(self, message: Message, *, timeout: float, with_call_time: bool) -> Response | None:  # noqa: ASYNC109 - as `AsyncSender.send`
             """Make one request; raise a `DeliveryError` when the message was not delivered."""
 
         async def aclose(self) -> None:

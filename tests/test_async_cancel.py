@@ -55,10 +55,11 @@ async def until(is_so: Callable[[], object]) -> None:
 
 async def cancelled(task: asyncio.Task[Any]) -> CallCancelledError:
     """Cancel a call, and return what it says."""
-    task.cancel()
+    task.cancel("somebody's reason")
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
     assert type(caught.value) is asyncio.CancelledError  # `asyncio.timeout` of Python 3.11 knows no other
+    assert caught.value.args == ("somebody's reason",)  # by which anyio knows its own
     said = caught.value.__cause__
     assert isinstance(said, CallCancelledError)
     assert CallCancelledError.of(caught.value) is said
@@ -151,7 +152,10 @@ def test_a_call_on_its_way_may_have_arrived_and_the_persons_next_one_goes_after_
 
 def test_a_large_message_that_is_being_sent_may_have_arrived(use: Callable[..., Any]) -> None:
     """The server reads some of it and no more; what the buffers on the way hold may still arrive."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
 
         async def calls(client: AsyncClient) -> CallCancelledError:
             task = asyncio.create_task(client.event("u1", "e", {"a": "a" * 1_000_000}))

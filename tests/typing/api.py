@@ -5,6 +5,7 @@ A line with `type: ignore` is a mistake that a checker must find: where it does 
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -19,6 +20,7 @@ from interakt_track.testing import Capture, Messages, SentEvent, SentMessage, Se
 from interakt_track_client import AuthenticatedClient
 from track import (
     APIError,
+    AsyncClient,
     Client,
     DeliveryError,
     FailedMessage,
@@ -160,6 +162,35 @@ def clients() -> None:
     Client(b"key")  # type: ignore[call-arg, arg-type]  # settings have names; no order of theirs would take bytes
     Client(write_keys="key")  # type: ignore[call-arg]  # misspelt
     Client(timeout="10")  # type: ignore[arg-type]  # text for a number
+
+
+async def awaited_calls() -> None:
+    async with AsyncClient(write_key="key", timeout=1.5, on_error=on_error, rate_limit="growth") as client:
+        assert_type(client, AsyncClient)
+        assert_type(await client.identify(5, traits={"a": [1, {"b": None}]}, tags=["vip"]), Receipt)
+        assert_type(await client.event("u1", "Order Placed", {"total": 1}, priority="high"), Receipt)
+        assert_type(await client.flush(1), bool)
+        assert_type(client.stats(), Stats)
+        assert_type(client.api_client(), AuthenticatedClient)
+        first, second = await asyncio.gather(client.event("u1", "a"), client.identify("u1"))
+        assert_type(first, Receipt)
+        assert_type(second, Receipt)
+        assert_type(asyncio.create_task(client.event("u1", "a")), asyncio.Task[Receipt])
+        try:
+            async with asyncio.timeout(1):
+                await client.event("u1", "e")
+        except TimeoutError as error:
+            cancelled = track.CallCancelledError.of(error)
+            assert_type(cancelled, track.CallCancelledError | None)
+            if cancelled is not None:
+                assert_type(cancelled.was_sent, bool | None)
+    assert_type(await client.shutdown(timeout=1), None)
+
+    client.event("u1", "e")  # type: ignore[unused-coroutine]  # nobody awaits it
+    await client.event("u1", 5)  # type: ignore[arg-type]  # a name is text
+    AsyncClient(write_keys="key")  # type: ignore[call-arg]  # misspelt
+    with AsyncClient() as client:  # type: ignore[attr-defined]  # it is asynchronous
+        pass
 
 
 def errors() -> None:
