@@ -64,7 +64,6 @@ class AsyncClient:
             raise SettingsError(
                 "spool is for what waits in a queue, and AsyncClient has none; use track.Client with it"
             )
-        self._left_to_parent: list[AsyncEngine] = []
         self._check_process()
         seen = RECORDING.changes
         self._start()
@@ -212,7 +211,6 @@ class AsyncClient:
 
     def start_anew(self) -> None:
         """Leave the parent's calls, connections and locks to the parent; called in a forked child."""
-        self._left_to_parent.append(self._engine)  # let go of, its connections would be closed, and so the parent's
         self._start()
 
     def follow_recording(self) -> None:

@@ -14,7 +14,7 @@ from ._receipt import Outcome
 from ._requests import is_late
 from ._trace import shown, trace_attempt
 from ._turns import Call, Turns
-from ._verdict import delay_of_retry, error_of_its_own, is_key_refused, status_of_loss, tell_account
+from ._verdict import delay_of_retry, error_of_its_own, status_of_loss, tell_account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class AsyncWorker:
         error.attempts, unit.error = unit.attempts, error
         call.may_have_arrived = call.may_have_arrived or error.is_ambiguous
         tell_account(unit, error, self._clock(), self._quiet, keeps=False)
-        delay = None if is_key_refused(error) else delay_of_retry(unit, error, self._settings)
+        delay = delay_of_retry(unit, error, self._settings)
         if delay is None:
             self._lose(unit, error)
         else:

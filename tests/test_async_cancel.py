@@ -150,14 +150,22 @@ def test_a_call_on_its_way_may_have_arrived_and_the_persons_next_one_goes_after_
     assert [error for error, _ in reports] == [said]
 
 
-def test_a_large_message_that_is_being_sent_may_have_arrived(use: Callable[..., Any]) -> None:
+def test_a_large_message_that_is_being_sent_may_have_arrived(
+    use: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server reads some of it and no more; what the buffers on the way hold may still arrive."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
         async def calls(client: AsyncClient) -> CallCancelledError:
+            loop = asyncio.get_running_loop()
+            connect = loop.create_connection
+
+            async def connect_with_small_buffer(*arguments: Any, **options: Any) -> Any:
+                transport, protocol = await connect(*arguments, **options)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+                return transport, protocol
+
+            monkeypatch.setattr(loop, "create_connection", connect_with_small_buffer)
             task = asyncio.create_task(client.event("u1", "e", {"a": "a" * 1_000_000}))
             connection, _ = await asyncio.to_thread(listener.accept)
             with connection:

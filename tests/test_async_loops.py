@@ -20,7 +20,7 @@ from interakt_track.sandbox import Fault, Sandbox
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 PREAMBLE = """
-import asyncio, ctypes, os, sys, time, warnings
+import asyncio, ctypes, gc, os, sys, time, warnings
 import track
 from forking import in_child, wait_for
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks while threads run, from Python 3.12 on
@@ -293,8 +293,14 @@ def test_a_forked_child_makes_its_own_calls_and_leaves_the_parents_connections(s
 
         def child():
             assert client.stats().queued == 0
-            asyncio.run(call("child"))
+            warnings.simplefilter("always", ResourceWarning)
+            asyncio.run(call_and_leave())
+            gc.collect()
             assert client.stats().delivered == 1
+
+        async def call_and_leave():
+            async with client:
+                await call("child")
 
         with asyncio.Runner() as runner:  # inside of a running loop, Python 3.12 hears only of forks with hooks
             runner.run(call("parent"))
