@@ -23,6 +23,7 @@ OURS = sorted(
 )
 
 HTTP_ROOMS = {"__init__", "_async_sender", "_attempt", "_http", "_network", "_requests", "_sender"}
+SERVING = {"sandbox._board", "sandbox._connection", "sandbox._server", "sandbox._stream"}
 ONLY_IMPORTED_BY = {
     "_async_client": {"_late"},
     "_async_engine": {"_async_client"},
@@ -38,6 +39,7 @@ ONLY_IMPORTED_BY = {
     "_worker": {"_engine"},
     "httpcore": HTTP_ROOMS,
     "httpx": HTTP_ROOMS,
+    "asyncio": {"_async_engine", "_async_sender", "_async_worker", "_turns", *SERVING},
     "openpyxl": {"importing._workbook"},
     "interakt_track_client": HTTP_ROOMS,
     "sqlite3": {"_database", "_sqlite_errors"},
