@@ -115,6 +115,10 @@ class Access:
             remove_leftovers(self.path)
         return self._lease.is_held()
 
+    def give_up_lease(self) -> None:
+        """Let another process have the lease, and go on writing to the file."""
+        self._lease.let_go()
+
     def has_lease(self) -> bool:
         """Tell whether the lease is held here; read without the lock."""
         return self._lease.is_held()
@@ -129,6 +133,12 @@ class Access:
         is_alone = self._presence.take()
         self._presence.let_go()
         return is_alone
+
+    def has_company(self) -> bool:
+        """Tell whether somebody else has the file open."""
+        is_alone = self.is_alone()
+        self.show_presence()
+        return not is_alone
 
     def close(self) -> None:
         """Let another process have the lease, and close the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from _weakref import ref  # what `weakref` has it from; `weakref` is a millisecond
 from time import monotonic
 
 from . import _lifecycle
@@ -249,6 +250,7 @@ class Client:
     def _start(self) -> None:
         self._lock = threading.RLock()  # guards _settings
         self._engine = Engine(self._settings)
+        self._engine.owner = ref(self)
         self._quiet = self._engine.quiet
         self._queue = self._engine.queue
         self._reporter = self._engine.reporter

@@ -42,6 +42,7 @@ class DefaultClient:
         self._client: Client | None = None
         self._made: dict[str, Client] = {}
         self._has_warned = False
+        self._spool: tuple[object, str | None] | None = None  # as it was assigned, and where that is
 
     def start_anew(self) -> None:
         """Take a new lock, in a forked child too."""
@@ -103,12 +104,18 @@ class DefaultClient:
             self._has_warned = True
             warn_of_old_name("track.api_key", "track.write_key")
         arguments["write_key"] = choose_key(arguments["write_key"], api_key)
+        # A path that is relative leads where it led when it was assigned, whatever the working directory is by now.
+        given, at_first = arguments["spool"], self._spool
+        if given is not None and at_first is not None and given == at_first[0]:
+            arguments["spool"] = at_first[1]
+        settings = Settings(**arguments)
+        self._spool = given, settings.spool
         if self._client is None:
             made = Client(**arguments)
             if self._keep(made) is made:
                 return made
         client = self._client or self._made["client"]
-        client.configure(Settings(**arguments))
+        client.configure(settings)
         return client
 
     def _keep(self, made: Client) -> Client:

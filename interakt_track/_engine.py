@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from time import monotonic
 
 from . import _lifecycle
@@ -22,9 +23,11 @@ from ._worker import Workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _weakref import ref
     from collections.abc import Callable
 
     from ._account import Account
+    from ._client import Client
     from ._messages import Message
     from ._settings import Settings
     from ._spool import Spool
@@ -43,6 +46,7 @@ class Engine:
         settings: The client's settings of this moment.
         quiet: What the client and all that belongs to it tell the log through.
         recorded: What a test records in the place of sending it.
+        owner: The client; without it, files are left as soon as nothing is left to send.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,6 +62,10 @@ class Engine:
         self._workers = Workers(self.queue, self.reporter, self.quiet, settings=settings, new_sender=Sender)
         self._shares: dict[Account, Share] = {}
         self.spool: Spool | None = None
+        self.owner: ref[Client] | None = None
+        self._turn_lock = threading.RLock()  # guards the next two
+        self._former: Spool | None = None  # that the settings named before, as long as it has messages called here
+        self._put_next = self.queue.put
         self._memory_mark: Mark | None = None  # behind what waited in memory when a spool was set
         self._spools: list[Spool] = []
         self.follow(settings)
@@ -87,16 +95,38 @@ class Engine:
         if self.recorded.is_on:  # nothing is written to a file, and none is opened
             self.put_at_once = self.recorded.put
             return
-        self.spool = next((spool for spool in self._spools if spool.path == path), None)
-        if path is not None and self.spool is None:
-            with IMPORT_LOCK:
-                from ._spool import Spool  # noqa: PLC0415 - brings sqlite3, wanted only where there is a spool
+        before, self.spool = self.spool, self._spool_at(path) if path is not None else None
+        put = self.queue.put if self.spool is None else self.spool.put
+        with self._turn_lock:
+            self._put_next = put
+            if self._former is None or not self._former.has_own():
+                self._former = before
+            if self._former is self.spool:
+                self._former = None
+            self.put_at_once = put if self._former is None else self._put_in_turn
 
-            self.spool = Spool(self.settings, self.queue, self.quiet)
-            self._memory_mark = None if self.queue.is_settled() else self.queue.mark()
-            self._spools.append(self.spool)
-            self.queue.keeps = True
-        self.put_at_once = self.queue.put if self.spool is None else self.spool.put
+    def _spool_at(self, path: str) -> Spool:
+        known = next((spool for spool in self._spools if spool.path == path), None)
+        if known is not None:
+            return known
+        with IMPORT_LOCK:
+            from ._spool import Spool  # noqa: PLC0415 - brings sqlite3, wanted only where there is a spool
+
+        spool = Spool(self.settings, self.queue, self.quiet, self._is_wanted)
+        self._memory_mark = None if self.queue.is_settled() else self.queue.mark()
+        self._spools.append(spool)
+        return spool
+
+    def _is_wanted(self, spool: Spool) -> bool:
+        return spool is self.spool and (self.owner is None or self.owner() is not None)
+
+    def _put_in_turn(self, message: Message) -> bool:
+        """Queue a message behind what was called while another file was set: until that is in the queue, there."""
+        with self._turn_lock:
+            if self._former is not None and self._former.has_own():
+                return self._former.put(message)
+            self._former = None
+            return self._put_next(message)
 
     def ask(self, account: Account) -> None:
         """Hold an account to the settings' `rate_limit`, for as long as messages may wait that were called under it."""
@@ -153,7 +183,7 @@ class Engine:
             return message.outcome
         deadline = monotonic() + seconds
         message.told_by = RAISE
-        refusal = message.account.refusal(monotonic()) if self.queue.keeps else None
+        refusal = message.account.refusal(monotonic()) if self.queue.keepers else None
         if refusal is not None:  # what waits in a file waits for the key; whoever waits for an answer has one
             return Outcome("rejected", refusal)
         patience = min(seconds, self.settings.block_timeout) if self.settings.when_full == "block" else 0.0

@@ -291,6 +291,16 @@ class Journal:
         ended = {row_id: REMOVED if row_id in removed else None for row_id in ids if row_id not in there}
         return {row_id: failed.get(row_id, fate) for row_id, fate in ended.items()}
 
+    def waits_for(self, accounts: Iterable[Account]) -> bool:
+        """Tell whether messages of one of these accounts wait, or none of any."""
+        fingerprints = [self._fingerprint(account) for account in accounts]
+        known = f"SELECT number FROM account WHERE fingerprint IN ({_marks(fingerprints)})"
+        # One statement: a call may be the first one of its account, and come between two.
+        statement = (
+            f"SELECT NOT EXISTS (SELECT 1 FROM waiting) OR EXISTS (SELECT 1 FROM waiting WHERE account IN ({known}))"
+        )
+        return bool(self.database.look(statement, fingerprints)[0][0])
+
     def find_strangers(self, known: Sequence[int]) -> tuple[bool, bool]:
         """Tell whether rows wait of accounts other than these, and of no account at all, as none is ever written."""
         # SQLite would not look for a NULL: there can be none, says the schema.
@@ -326,5 +336,5 @@ def _ids(messages: Sequence[Message]) -> tuple[int, ...]:
     return tuple(message.record.id for message in messages if message.record is not None)
 
 
-def _marks(ids: Sequence[int]) -> str:
+def _marks(ids: Sequence[object]) -> str:
     return ", ".join("?" * len(ids))

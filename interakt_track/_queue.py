@@ -56,7 +56,7 @@ class Queue:
         self.max_size = max_size
         self.inbox = Inbox(batch_size=batch_size, flush_interval=flush_interval)
         self.is_inherited = False  # after a fork: the parent's, whose locks may be held for ever
-        self.keeps = False  # whether what waits is kept while the API refuses the account's key
+        self.keepers: set[object] = set()  # for whom what waits is kept while the API refuses the account's key
         self.is_releasing = False  # whether what is in a file is left to it
         self._summon = summon
         self._clock = clock
@@ -328,7 +328,7 @@ class Queue:
         released_in = self._take_in()
         if self.is_releasing:
             self._roster.release()
-        unit, wait = self._roster.next(now, keeps=self.keeps)
+        unit, wait = self._roster.next(now, keeps=bool(self.keepers))
         if unit is not None:
             self.room.tell()
         return unit, min(wait, released_in)

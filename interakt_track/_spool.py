@@ -21,10 +21,13 @@ from ._ledger import Place
 from ._others import Others
 from ._reader import Reader
 from ._receipt import Outcome
+from ._relay import Relay
 from ._tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._journal import Journal
     from ._ledger import Spooled
     from ._logs import Quiet
@@ -43,6 +46,7 @@ class Spool:
         settings: Of the client, with a path in `spool`.
         queue: The client's.
         quiet: What the log is told through.
+        is_wanted: Tells whether the client goes on using it; if not, it is left as soon as nothing is left to send.
 
     Attributes:
         path: Of the file.
@@ -50,16 +54,20 @@ class Spool:
         keeper: What workers tell of the messages that they send.
     """
 
-    def __init__(self, settings: Settings, queue: Queue, quiet: Quiet) -> None:
+    def __init__(
+        self, settings: Settings, queue: Queue, quiet: Quiet, is_wanted: Callable[[Spool], bool] = lambda _: True
+    ) -> None:
         self.path: str = settings.spool or ""
         self.tally = Tally()
         self._queue = queue
         self._quiet = quiet
+        self._is_wanted = is_wanted
         self._lock = threading.RLock()  # guards all below but what a call appends to
         self._access = Access(self.path, settings, self._meet, quiet)
         self._house = Housekeeping(self.path, quiet)
         self._aside = Aside()
         self._reader = Reader(self, queue, quiet)
+        self._relay = Relay(self._access)
         self._others = Others(self._access, self._reader, self.tally, queue)
         self.keeper = Keeper(self._access, self._reader, self._aside, self.tally, queue, self._lock)
         self._attendant = Attendant(self.step, self._has_news, self._has_work, queue, quiet)
@@ -67,6 +75,9 @@ class Spool:
         self._called = Called()
         self._is_shut = False  # whether a message was kept in memory, and the file was not seen to take anything since
         self._is_left = False
+        self._is_hurried = False
+        self._is_giving_up = False  # whether the lease is for others as soon as nothing is in flight
+        queue.keepers.add(self)
         self.follow(settings)
 
     def follow(self, settings: Settings) -> None:
@@ -101,6 +112,10 @@ class Spool:
     def has_room(self) -> bool:
         """Tell whether one more message may be kept where the file takes none; what is in the queue does not count."""
         return len(self._aside) < self._queue.max_size
+
+    def has_own(self) -> bool:
+        """Tell whether a message called here is in the file only, or waits for it."""
+        return bool(self._aside) or self.tally.handed > 0
 
     # Called by those who wait, and look.
 
@@ -140,6 +155,8 @@ class Spool:
     def look(self, spooled: Spooled) -> None:
         """Find out how much waits in the file, whoever called it; without the queue's lock, for that may take long."""
         journal = self._access.journal
+        if journal is None and not self._is_wanted(self):
+            return
         try:
             if journal is not None:
                 self._others.compare(journal, is_left=self._is_left)
@@ -191,6 +208,7 @@ class Spool:
     def leave(self) -> None:
         """Let another process have the lease, and close the file; a call opens it again."""
         with self._lock:
+            self._is_giving_up = False
             self._reader.begin()
             self._access.close()
 
@@ -218,6 +236,7 @@ class Spool:
         """Open the file, and have a thread look after it; wait for nobody who replaces a damaged one."""
         if not self._access.is_damaged and self._lock.acquire(timeout=LOCK_TIMEOUT):
             try:
+                self._queue.keepers.add(self)
                 self._access.open()
                 self._is_left = False
             finally:
@@ -241,14 +260,17 @@ class Spool:
             return LOOK
 
     def _has_news(self) -> bool:
-        return not self._is_left and self._access.has_lease() and self._reader.has_news(self._last_id())
+        return self._is_sending() and self._reader.has_news(self._last_id())
 
     def _has_work(self) -> bool:
         if self._is_left:
             return False
-        if self._access.has_lease() and self._reader.wants_more():
+        if self._is_sending() and self._reader.wants_more():
             return True
         return bool(self._aside) and self._may_send_aside() and self._queue.count_room() > self._queue.max_size // 2
+
+    def _is_sending(self) -> bool:
+        return not self._is_left and not self._is_giving_up and self._access.has_lease()
 
     # All below is called with the lock held, or takes it.
 
@@ -284,22 +306,59 @@ class Spool:
         journal = self._access.journal or journal
         if self._aside or self._is_shut:
             self._write_aside(journal)
-        if self._access.has_lease() or self._take_lease():
+        if self._is_giving_up:
+            return self._give_up_lease()
+        if self._access.has_lease() or (self._relay.may_take(journal) and self._take_lease()):
             self._reader.load(journal)
-            if is_hurried:
+            if self._relay.is_over(journal, self._reader.numbers(), is_done=self._has_sent_all(journal)):
+                self._is_giving_up = True
+                return self._give_up_lease()
+            if is_hurried or self._is_hurried:
+                self._is_hurried = False
                 self._queue.mark()
             self._send_aside()
             self._others.look_now_and_then(journal)
             self._house.keep(journal, self._reader.numbers(), retention=self._access.settings.spool_retention)
         else:
+            self._is_hurried |= is_hurried  # should this process be the next that sends
             self._others.look(journal)
             self._others.collect(journal)
-            if self._queue.waiters.has_any():
+            if self._queue.waiters.has_any() or not self._is_wanted(self):
                 self._others.compare(journal, is_left=False)
         self._note_well(journal)
+        if not self._is_wanted(self) and self._is_over(journal):
+            self._retire()
         if self._access.has_lease():
             return min(LOOK, self._reader.rest())
         return LOOK_SOON if is_hurried or self._queue.waiters.has_any() else LOOK
+
+    def _is_over(self, journal: Journal) -> bool:
+        """Tell whether nothing is left to do for the file: what was called here has ended, or others send it."""
+        if self.has_own() or not self._aside.is_settled():
+            return False
+        return not self._access.has_lease() or self._has_sent_all(journal)
+
+    def _has_sent_all(self, journal: Journal) -> bool:
+        return not self._reader.taken() and self._reader.has_read(journal.newest_id())
+
+    def _give_up_lease(self) -> float:
+        """Leave to the file what is in memory, and let others have the lease once nothing is in flight."""
+        self._queue.release()
+        if any(message.record is not None for message in self._queue.messages_in_flight()):
+            return LOOK_SOON
+        self._queue.release()  # what waited behind it
+        self._reader.begin()
+        self._access.give_up_lease()
+        self._queue.is_releasing = self._is_giving_up = False
+        self._relay.end()
+        return LOOK
+
+    def _retire(self) -> None:
+        """Leave the file; a call opens it again."""
+        self._is_left = True
+        self._queue.keepers.discard(self)
+        self._attendant.dismiss()
+        self.leave()
 
     def _note_well(self, journal: Journal | None) -> None:
         """Forget what was wrong with the file once nothing waits in memory for it."""
@@ -352,6 +411,7 @@ class Spool:
         self._reader.begin()
         self._house.begin()
         self._others.begin()
+        self._relay.begin()
         return True
 
     def _write_aside(self, journal: Journal) -> None:

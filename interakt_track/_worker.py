@@ -173,7 +173,7 @@ class Workers:
         if is_kept(unit) and not (is_refusal or is_barred):
             self._keep(unit, error)
             return
-        tell_account(unit, error, monotonic(), self._quiet, keeps=self._queue.keeps)
+        tell_account(unit, error, monotonic(), self._quiet, keeps=bool(self._queue.keepers))
         if is_barred and not is_kept(unit):
             self._reject(unit, error)
         elif is_barred or (is_refusal and unit.current.told_by != RAISE):

@@ -460,11 +460,14 @@ def test_leaving_while_another_client_is_there_waits_only_for_what_is_in_flight(
     assert sorted(numbers(sandbox)) == list(range(200))
 
 
-def test_another_spool_is_used_from_the_next_call_on_and_the_old_one_is_emptied(
+def test_another_spool_is_used_once_what_was_called_before_is_read_and_the_old_one_is_emptied(
     new_client: NewClient, path: Path, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     client = new_client(flush_interval=3600)
+    spool = client._engine.spool
+    assert spool is not None
     client.event("u1", "e", {"n": 1})
+    wait_until(lambda: not spool.has_own())
 
     client.configure(Settings(write_key="test-key", host=sandbox.url, spool=tmp_path / "other.db", flush_interval=3600))
     client.event("u1", "e", {"n": 2})

@@ -90,7 +90,7 @@ def obey() -> None:
         """Make a call that can be told from others."""
         return track.event(user_id=user_id, event="e", traits={f"n{number}": number})
 
-    names = {"track": track, "event": event, "reports": reports}
+    names = {"track": track, "event": event, "reports": reports, "sys": sys}
     for line in sys.stdin:
         try:
             code = compile(line, "input", "eval")
