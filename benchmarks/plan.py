@@ -11,6 +11,7 @@ from sdks import OURS, POSTHOG, PUBLISHED, SEGMENT
 
 OURS_64 = "ours, max_workers=64"
 OURS_32 = "ours, max_workers=32"
+OURS_AWAITED = "ours, AsyncClient, max_workers=64"
 OURS_SPOOL = "ours, spool"
 OURS_SPOOL_FULL = 'ours, spool_sync="full"'
 OURS_RATIONED = "ours, max_workers=32, rate_limit=600"
@@ -20,6 +21,7 @@ SDKS = {
     OURS: OURS,
     OURS_64: OURS,
     OURS_32: OURS,
+    OURS_AWAITED: OURS,
     OURS_SPOOL: OURS,
     OURS_SPOOL_FULL: OURS,
     OURS_RATIONED: OURS,
@@ -32,6 +34,7 @@ SDKS = {
 SETTINGS: dict[str, dict[str, object]] = {
     OURS_64: {"max_workers": 64},
     OURS_32: {"max_workers": 32},
+    OURS_AWAITED: {"is_awaited": True, "max_workers": 64},
     OURS_SPOOL: {"spool": f"{FOLDER}/track.db"},
     OURS_SPOOL_FULL: {"spool": f"{FOLDER}/track.db", "spool_sync": "full"},
     OURS_RATIONED: {"max_workers": 32, "rate_limit": 600},
@@ -113,9 +116,9 @@ CASES = (
     Case(
         "delivery at 50 ms",
         "delivery",
-        {OURS: 150, OURS_SPOOL: 150, OURS_64: 900, PUBLISHED: 19, SEGMENT: 1800, POSTHOG: 1800},
+        {OURS: 150, OURS_SPOOL: 150, OURS_64: 900, OURS_AWAITED: 700, PUBLISHED: 19, SEGMENT: 1800, POSTHOG: 1800},
         latency=0.05,
-        variants=(*VARIANTS, OURS_SPOOL),
+        variants=(*VARIANTS, OURS_AWAITED, OURS_SPOOL),
     ),
     Case(
         "delivery at 0 ms",
@@ -154,15 +157,27 @@ ROWS = (
     Row(
         "events/s at 50 ms, max_workers=64", "1/s", "delivery at 50 ms", "rate", 40, less_is_better=False, ours=OURS_64
     ),
+    Row(
+        "events/s at 50 ms, awaited, max_workers=64",
+        "1/s",
+        "delivery at 50 ms",
+        "rate",
+        less_is_better=False,
+        ours=OURS_AWAITED,
+    ),
     Row("events/s at 0 ms", "1/s", "delivery at 0 ms", "rate", less_is_better=False),
     Row("events/s at 0 ms, max_workers=64", "1/s", "delivery at 0 ms", "rate", less_is_better=False, ours=OURS_64),
     Row("CPU per delivered event at 50 ms", "µs", "delivery at 50 ms", "cpu", 0.7),
     Row("events/s at 50 ms with a spool", "1/s", "delivery at 50 ms", "rate", less_is_better=False, ours=OURS_SPOOL),
     Row("CPU per delivered event at 50 ms with a spool", "µs", "delivery at 50 ms", "cpu", ours=OURS_SPOOL),
     Row("CPU per delivered event at 50 ms, max_workers=64", "µs", "delivery at 50 ms", "cpu", ours=OURS_64),
+    Row(
+        "CPU per delivered event at 50 ms, awaited, max_workers=64", "µs", "delivery at 50 ms", "cpu", ours=OURS_AWAITED
+    ),
     Row("CPU per delivered event at 0 ms", "µs", "delivery at 0 ms", "cpu"),
     Row("connections at 50 ms", "", "delivery at 50 ms", "connections"),
     Row("connections at 50 ms, max_workers=64", "", "delivery at 50 ms", "connections", ours=OURS_64),
+    Row("connections at 50 ms, awaited, max_workers=64", "", "delivery at 50 ms", "connections", ours=OURS_AWAITED),
     Row("memory per waiting event", "bytes", "memory", "bytes", 0.5),
     Row("import", "ms", "first call", "import", 1 / 8, scale=1000),
     Row("import and first call", "ms", "first call", "first_call", 1 / 3, scale=1000),

@@ -36,6 +36,7 @@ settings named in a row.
 - **events/s** counts from the first call until the server has answered the last event, with everything imported and
   connected before; each event is another person's. **CPU** is user and system time of the client process meanwhile,
   calls included.
+- **awaited** is an `AsyncClient`: all calls are begun at once in one event loop, and `max_workers` are under way.
 - With a **spool**, the message is in a file when the call returns. A **restart** begins with a million messages of as
   many people in the file; its time is that from making a client to its first request, its memory what the process has
   grown by when 300 have been made.
