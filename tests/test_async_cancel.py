@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import anyio
 import pytest
 
 from interakt_track import AsyncClient, CallCancelledError, DeliveryError, RejectedError, TrackError
@@ -267,6 +268,20 @@ def test_a_timeout_says_it_by_its_cause(use: Callable[..., Any], sandbox: Sandbo
         return said
 
     assert [error and error.was_sent for error in use(calls)] == [None, None]
+
+
+def test_a_scope_of_anyio_as_web_frameworks_use_them_knows_its_cancellation(
+    use: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    sandbox.script([Fault.hang()])
+
+    async def calls(client: AsyncClient) -> bool:
+        with anyio.move_on_after(0.2) as scope:
+            await client.event("u1", "e")
+        assert (await client.event("u1", "e")).status == "delivered"
+        return scope.cancelled_caught
+
+    assert use(calls) is True
 
 
 def test_a_timeout_of_something_else_says_nothing_even_after_a_call_that_was_cancelled(
