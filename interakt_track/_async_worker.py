@@ -113,14 +113,14 @@ class AsyncWorker:
         is_over = self.turns.loop.is_closed()  # then no task wakes any more
         calls = self.turns.calls()
         for call in calls:
-            is_on_its_way = call.bound is not None
+            may_have_arrived = call.may_have_arrived or call.bound is not None
             if call.bound is not None and not is_over:
                 with suppress(RuntimeError):  # it has just been broken off by something else
                     call.bound.reschedule(self.turns.loop.time())
                 continue
             if call.unit is not None:
                 self._give_back_place(call.unit, was_sent=None)
-                self._lose(call.unit, ShutdownError(text, is_ambiguous=is_on_its_way))
+                self._lose(call.unit, ShutdownError(text, is_ambiguous=may_have_arrived))
             if not is_over:
                 call.wake()
         return len(calls)
@@ -146,7 +146,7 @@ class AsyncWorker:
             trace_attempt(unit, error, self._quiet)
             self._fail(call, unit, error)
         except TimeoutError as error:  # that of `cut_off`; the attempt's own is a `DeliveryError`
-            self._end_cut_off(unit, error.__cause__)
+            self._end_cut_off(call, unit, error.__cause__)
         except Exception as error:  # noqa: BLE001 - a defect of ours may cost one message, told by its call
             self._quiet.warn("defect", "sending failed in an unexpected way", is_error=True, exc_info=True)
             self._give_back_place(unit, was_sent=None)
@@ -168,14 +168,14 @@ class AsyncWorker:
         else:
             self.turns.give_back(unit, delay, is_ambiguous=error.is_ambiguous)
 
-    def _end_cut_off(self, unit: Unit, cancellation: BaseException | None) -> None:
+    def _end_cut_off(self, call: Call, unit: Unit, cancellation: BaseException | None) -> None:
         """End a unit whose request `cut_off` has broken off."""
         was_sent = _was_sent(cancellation)
         self._give_back_place(unit, was_sent=was_sent)
         if was_sent:
             self.turns.settle(unit, Outcome("delivered"))
         else:
-            self._lose(unit, ShutdownError(SHUT_DOWN, is_ambiguous=was_sent is None))
+            self._lose(unit, ShutdownError(SHUT_DOWN, is_ambiguous=call.may_have_arrived or was_sent is None))
 
     def _break_off(self, call: Call, cancellation: BaseException | None) -> CallCancelledError:
         """End what a call's task does not wait for any more, and return what there is to tell of it.

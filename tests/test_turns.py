@@ -497,6 +497,29 @@ def test_what_is_cut_off_says_whether_it_may_have_arrived() -> None:
     run(main())
 
 
+def test_what_is_cut_off_between_attempts_may_have_arrived_if_an_earlier_one_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("interakt_track._verdict.random", lambda: 0.5)
+
+    async def main() -> None:
+        bench = Bench()
+        tasks = [bench.start(result, None, (1.0, result), (9.0, "ok")) for result in ("reset", "refused")]
+        await asyncio.sleep(1.1)
+
+        bench.worker.cut_off("the end")
+        outcomes = await asyncio.gather(*tasks)
+
+        errors = [outcome.error for outcome in outcomes if outcome is not None]
+        assert [(type(error), getattr(error, "is_ambiguous", None)) for error in errors] == [
+            (ShutdownError, True),
+            (ShutdownError, False),
+        ]
+        bench.assert_empty()
+
+    run(main())
+
+
 def test_a_flush_waits_for_what_was_under_way_and_for_nothing_later() -> None:
     async def main() -> None:
         bench = Bench()
