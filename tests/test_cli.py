@@ -178,6 +178,13 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     assert "sandpit" in ended.output
 
 
+def test_a_command_that_is_nearly_right_is_told_with_the_right_one() -> None:
+    ended = CliRunner().invoke(program, ["improt"])
+
+    assert ended.exit_code == 2
+    assert "No such command 'improt'. Did you mean 'import'?" in ended.output
+
+
 def test_a_command_brings_only_what_it_needs() -> None:
     ended = run_python(
         "import sys\n"
@@ -421,7 +428,9 @@ def test_a_port_that_is_taken_is_told_in_one_line() -> None:
         (("--latency", "1s", "--faults", "latency=2s"), "'latency' is there twice"),
         (("--plan", "growth", "--faults", "rate=5"), "'rate' is there twice"),
         (("--port", "70000"), "70000"),
-        (("--error-rate", "often"), "5xx must be a probability"),
+        (("--error-rate", "often"), "'--error-rate': 'often' is no chance: 5% or 0.05"),
+        (("--error-rate", "5"), "'5' is no chance: 5% or 0.05, and 100% or 1 at most"),
+        (("--error-rate", "200%"), "'200%' is no chance"),
         (("--fail-next", "0"), "0 is not in the range"),
         (("--fail-status", "200"), "200 is not in the range"),
     ],

@@ -53,6 +53,13 @@ def test_a_key_that_works_is_told_and_nobody_is_created(sandbox: Sandbox) -> Non
     assert sandbox.users == sandbox.events == []
 
 
+def test_a_narrow_screen_cuts_no_setting(sandbox: Sandbox) -> None:
+    shown = run("check", COLUMNS="44").stdout
+
+    assert "…" not in shown
+    assert max(map(len, shown.partition("\n\n")[0].splitlines())) <= 44
+
+
 @pytest.mark.parametrize(
     ("pasted", "form"),
     [

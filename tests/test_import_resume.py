@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from waiting import wait_until
 from words import words_of
 
 from interakt_track import Client, SpoolFile
-from interakt_track.importing import Places
+from interakt_track.cli._import_course import Course
+from interakt_track.importing import Places, State
 from interakt_track.sandbox import Fault, Sandbox
 
 KEY = "test-key"
@@ -357,6 +359,26 @@ def test_on_a_terminal_a_bar_moves(sandbox: Sandbox, path: Path) -> None:
 
 
 # Rejected rows.
+
+
+def test_the_burst_at_the_start_is_not_taken_for_the_pace_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    waiting = [600]
+    monkeypatch.setattr("interakt_track.cli._watching.time", SimpleNamespace(monotonic=lambda: now[0]))
+    spool: Any = SimpleNamespace(status=lambda: SimpleNamespace(waiting=waiting[0], failed=0))
+    state = State(content="", options="", fine=600, fine_rows="", handed=600)
+    nobody: Any = None
+    course = Course(spool, state, nobody, nobody, 600)
+
+    def at(moment: float, left: int) -> str:
+        now[0], waiting[0] = moment, left
+        course.look()
+        return str(course)
+
+    at(0.0, 600)
+    assert "60 of 600 sent, 0 refused, 3,600 a minute, 54 s left" in at(1.0, 540)
+    at(30.0, 250)
+    assert "a minute, 5 s left" in at(59.5, 50)
 
 
 def told(result: Result) -> Any:

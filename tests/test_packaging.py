@@ -54,6 +54,18 @@ def pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", "\n".join(lines), re.MULTILINE))
 
 
+def test_pictures_of_the_readme_are_seen_where_there_is_no_checkout() -> None:
+    source = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+    assert pictures
+    for picture in pictures:
+        url, _, path = picture.partition("/raw/HEAD/")
+        assert url == source
+        assert (ROOT / path).exists()
+
+
 def test_the_version_is_written_once(installed: Distribution) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -332,12 +332,13 @@ def test_when_a_request_arrived_is_one_time_to_the_millisecond(page: Page, api: 
     expect(page.locator("#detail .facts")).to_contain_text(re.compile(r"\d\d:\d\d:\d\d\.\d{3}, number 1"))
 
 
-def test_a_long_value_leaves_its_name_in_one_line(page: Page, api: httpx.Client) -> None:
-    api.post(USERS, json={"userId": "5", "traits": {"description": "long " * 400}})
+@pytest.mark.parametrize("value", ["long " * 400, 4])
+def test_a_value_leaves_its_name_in_one_line_however_long_it_is(page: Page, api: httpx.Client, value: object) -> None:
+    api.post(USERS, json={"userId": "5", "traits": {"City": "Gurugram", "Description": value}})
 
     page.locator("#people a").click()
 
-    name = page.locator(".timeline dt", has_text="description")
+    name = page.locator(".timeline dt", has_text="Description")
     expect(name).to_be_visible()
     box = name.bounding_box()
     assert box is not None

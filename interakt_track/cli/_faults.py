@@ -30,6 +30,15 @@ FAULTS is a list such as "5xx=5%,reset=0.01,latency=50ms":
 """
 
 
+def chance(text: str) -> str:
+    """Return how often something happens, as `read_faults` takes it."""
+    try:
+        parse_faults(f"5xx={text}")
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no chance: 5% or 0.05, and 100% or 1 at most") from None
+    return text
+
+
 def read_faults(*specs: str | None) -> FaultPlan:
     """Return the plan that several options spell together.
 

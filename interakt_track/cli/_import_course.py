@@ -34,17 +34,25 @@ KEY_REFUSED = (401, 403)
 class Course:
     """How far an import is.
 
+    Args:
+        spool: Of the import.
+        state: Of the import.
+        feeder: What hands rows over to the spool.
+        client: What sends from it.
+        limit: Requests a minute.
+
     Attributes:
         refused_with: The status with which the API refuses the key; None when it does not, or is not reached.
         problem: Why no rows can be handed over for now.
         broken: Why the import cannot go on.
     """
 
-    def __init__(self, spool: SpoolFile, state: State, feeder: Feeder, client: Client) -> None:
+    def __init__(self, spool: SpoolFile, state: State, feeder: Feeder, client: Client, limit: int) -> None:
         self._spool = spool
         self._state = state
         self._feeder = feeder
         self._client = client
+        self._limit = limit
         self._pace = Pace()
         self._stalled_since = time.monotonic()
         self._asked_at = 0.0
@@ -97,7 +105,8 @@ class Course:
 
     def __str__(self) -> str:
         pace = self._pace.per_minute
-        speed = f", {pace:,.0f} a minute, {span(self.left * 60 / pace)} left" if pace else ""
+        lasting = pace if self._pace.is_whole else min(pace, self._limit)
+        speed = f", {pace:,.0f} a minute, {span(self.left * 60 / lasting)} left" if pace else ""
         trouble = "" if self._is_reached else "; the API is not reached, it is tried again"
         stuck = f"; {self.problem}" if self.problem else ""
         return f"{self.sent:,} of {self._state.fine:,} sent, {self.refused:,} refused{speed}{trouble}{stuck}"

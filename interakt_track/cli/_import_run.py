@@ -159,7 +159,7 @@ def _send(console: Console, job: Job, state: State, key: str, how: Asked) -> tup
         SpoolFile(job.places.spool, sync="full") as spool,
         job.occupied(),
     ):
-        course = Course(spool, state, Feeder(spool, state, job.places, job.table, job.calls), client)
+        course = Course(spool, state, Feeder(spool, state, job.places, job.table, job.calls), client, _pace(how))
         watch(console, course, stop, log, is_quiet=how.is_json)
         client.shutdown(LEAVE)  # what is in flight is noted before anything is counted
         course.look()

@@ -15,7 +15,7 @@ import click
 import interakt_track
 from interakt_track.sandbox import Sandbox
 
-from ._faults import HELP, PLANS, read_faults
+from ._faults import HELP, PLANS, chance, read_faults
 from ._request_line import request_line
 from ._screen import open_console, say
 
@@ -56,7 +56,12 @@ Examples:
 @click.option("--check-key", is_flag=True, help=f"Accept only the key in the environment's {KEY_VARIABLE}.")
 @click.option("--plan", type=click.Choice(list(PLANS)), help="Answer 429 beyond 300 or 600 requests a minute.")
 @click.option("--latency", metavar="TIME", help="How long every answer takes: 50ms, 2s.")
-@click.option("--error-rate", metavar="CHANCE", help="How often the answer is a 500, 502, 503 or 504: 5%, 0.05.")
+@click.option(
+    "--error-rate",
+    metavar="CHANCE",
+    type=chance,
+    help="How often the answer is a 500, 502, 503 or 504: 5%, 0.05.",
+)
 @click.option("--fail-next", metavar="NUMBER", type=click.IntRange(min=1), help="Let so many requests fail first.")
 @click.option(
     "--fail-status",

@@ -31,8 +31,11 @@ def say(console: Console, text: str, *, style: str = "") -> None:
 
 
 def plain_table(*headings: str, right: tuple[int, ...] = ()) -> Table:
-    """Return a table without lines around it; the columns of these numbers are aligned to the right."""
+    """Return a table without lines around it; the columns of these numbers are aligned to the right.
+
+    On a narrow screen a value goes on in the next line: a cut address or name would be worth nothing.
+    """
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", border_style="dim")
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number in right else "left")
+        table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
     return table

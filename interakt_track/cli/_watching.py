@@ -38,6 +38,11 @@ class Pace:
             self._sent_at.popleft()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is that of a whole minute; a shorter time is mostly the burst that an allowance begins with."""
+        return self._sent_at[-1][0] - self._sent_at[0][0] > WINDOW - 1
+
+    @property
     def per_minute(self) -> float:
         """The pace; 0 as long as it is not known."""
         (first, before), (last, now) = self._sent_at[0], self._sent_at[-1]
