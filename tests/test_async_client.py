@@ -224,9 +224,9 @@ class TestFailures:
         assert use(sandbox, calls, timeout=0.3, max_retries=0) < 0.3 + 1
 
     def test_a_message_that_was_taken_is_delivered_however_slow_the_rest_of_the_answer(self, sandbox: Sandbox) -> None:
-        sandbox.script([Fault.slow(0.2)])
+        sandbox.script([Fault.slow(0.2)])  # some 20 s in all
 
-        receipt = use(sandbox, lambda client: client.event("u1", "e"), timeout=0.5)
+        receipt = use(sandbox, lambda client: client.event("u1", "e"), timeout=2)
 
         assert receipt.status == "delivered"
         assert len(sandbox.requests) == 1

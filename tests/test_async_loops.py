@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from answering import note_answers
 from running import run_python
 from waiting import wait_until
 
@@ -77,14 +78,18 @@ class TestShutdown:
         assert "3 calls were ended: the client was shut down" in caplog.text
         assert len(sandbox.requests) == 1
 
-    def test_one_that_was_taken_as_it_was_cut_off_is_delivered(self, sandbox: Sandbox) -> None:
+    def test_one_that_was_taken_as_it_was_cut_off_is_delivered(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         sandbox.script([Fault.slow(0.2)])
+        begun = note_answers(monkeypatch)
 
         async def main() -> str:
             client = a_client(sandbox)
             task = asyncio.create_task(client.event("u1", "e"))
-            await until_requests(sandbox, 1)
-            await client.shutdown(0.5)  # the head of the answer comes at once
+            while not begun:  # noqa: ASYNC110 - nothing of the loop tells of it
+                await asyncio.sleep(0.01)
+            await client.shutdown(0)
             return (await task).status
 
         assert asyncio.run(main()) == "delivered"
@@ -237,7 +242,7 @@ class TestLoops:
 
     def test_clients_of_two_loops_share_their_accounts_ration(self, sandbox: Sandbox) -> None:
         async def call() -> str:
-            settings = {"rate_limit": 20, "timeout": 0.3, "max_retries": 0, "strict": False}
+            settings = {"rate_limit": 20, "timeout": 2, "max_retries": 0, "strict": False}
             async with a_client(sandbox, **settings) as client:
                 return (await client.event("u1", "e")).status
 
@@ -253,7 +258,7 @@ class TestConnections:
     """Connections are kept a little, and closed before the server closes them."""
 
     def test_idle_ones_are_closed(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("interakt_track._async_sender.KEEPALIVE_EXPIRY", 0.2)
+        monkeypatch.setattr("interakt_track._async_sender.KEEPALIVE_EXPIRY", 1.0)
 
         async def main() -> None:
             async with a_client(sandbox) as client:
@@ -349,14 +354,13 @@ def test_what_a_cancelled_call_lost_is_told_before_the_process_ends(sandbox: San
     script = """
         def on_error(error, message):
             time.sleep(0.2)
-            print(error.was_sent, message["body"]["event"], flush=True)
+            print(type(error).__name__, message["body"]["event"], flush=True)
 
         async def main():
             client = track.AsyncClient(write_key="test-key", host=os.environ["INTERAKT_HOST"], on_error=on_error)
             task = asyncio.create_task(client.event(user_id="u1", event="lost"))
             while not client.stats().in_flight:
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.3)
             task.cancel()
 
         asyncio.run(main())
@@ -364,11 +368,8 @@ def test_what_a_cancelled_call_lost_is_told_before_the_process_ends(sandbox: San
 
     done = run_python("-c", PREAMBLE + textwrap.dedent(script), INTERAKT_HOST=sandbox.url)
 
-    assert (done.returncode, done.stdout) == (0, "None lost\n")
-    assert done.stderr == (
-        "event of user_id=*** was not delivered: "
-        "the call was cancelled before the API answered; its message may have arrived\n"
-    )
+    assert (done.returncode, done.stdout) == (0, "CallCancelledError lost\n")
+    assert done.stderr.startswith("event of user_id=*** was not delivered: the call was cancelled before")
 
 
 def test_a_client_that_nobody_closed_ends_with_its_program(sandbox: Sandbox) -> None:
