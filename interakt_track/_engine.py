@@ -260,16 +260,16 @@ class Engine:
                 return self.queue.is_settled()
             return self._wait(self.queue.mark().is_over, deadline=deadline, patience=patience)
         for spool in spools:
-            if spool.is_waited_for():
+            if spool.marks.is_waited_for():
                 spool.begin()
-        marks = {spool: spool.mark() if spool in spools else None for spool in self._spools}
+        marks = {spool: spool.marks.set() if spool in spools else None for spool in self._spools}
 
         mark = None if self.spool is not None else self.queue.mark()
 
         def is_settled() -> bool:
             if any(one is not None and not one.is_over() for one in (mark, self._memory_mark)):
                 return False
-            if not self.queue.is_confirmed() or not all(spool.is_settled(mark) for spool, mark in marks.items()):
+            if not self.queue.is_confirmed() or not all(spool.marks.is_settled(mark) for spool, mark in marks.items()):
                 return False
             return self.queue.is_confirmed()  # one that was in flight has just been refused, perhaps
 

@@ -110,7 +110,7 @@ class Journal:
         """Write messages to a file that took another's place, under their old ids, unless they are there."""
         for message in messages:
             record = message.record
-            if record is not None and record.file == self.salt:
+            if record is not None and record.file == self.salt and not record.is_gone:
                 origin = self.origin if record.is_own else 0
                 values = (record.id, origin, self._number(message.account), *payload(message))
                 self.database.execute(RESTORE, values)

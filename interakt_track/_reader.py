@@ -84,6 +84,10 @@ class Reader:
         """Tell whether every row up to an id is in memory, or was; read without the lock."""
         return last_id <= self._seen_id and not self._has_unread and not self._has_left
 
+    def has_sent_all(self, journal: Journal) -> bool:
+        """Tell whether nothing waits that this process can send."""
+        return not self.taken() and self.has_read(journal.newest_id())
+
     def has_news(self, last_id: int) -> bool:
         """Tell whether there is room, and a row that was not there at the last look; read without the lock."""
         return last_id > self._seen_id and self._queue.count_room() > 0

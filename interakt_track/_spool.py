@@ -17,7 +17,7 @@ from ._errors import DeliveryError, SpoolError
 from ._housekeeping import Housekeeping
 from ._journal import LOCK_TIMEOUT
 from ._keeper import Keeper
-from ._ledger import Place
+from ._marks import Marks
 from ._others import Others
 from ._reader import Reader
 from ._receipt import Outcome
@@ -52,6 +52,7 @@ class Spool:
         path: Of the file.
         tally: How many of the client's messages are in the file only; guarded by the database's lock.
         keeper: What workers tell of the messages that they send.
+        marks: What those ask who wait for what was called here.
     """
 
     def __init__(
@@ -67,8 +68,9 @@ class Spool:
         self._house = Housekeeping(self.path, quiet)
         self._aside = Aside()
         self._reader = Reader(self, queue, quiet)
-        self._relay = Relay(self._access)
         self._others = Others(self._access, self._reader, self.tally, queue)
+        self._relay = Relay(self._access, self._reader, queue)
+        self.marks = Marks(self, self._access, self._aside, queue)
         self.keeper = Keeper(self._access, self._reader, self._aside, self.tally, queue, self._lock)
         self._attendant = Attendant(self.step, self._has_news, self._has_work, queue, quiet)
         self._salt: str | None = None
@@ -76,7 +78,6 @@ class Spool:
         self._is_shut = False  # whether a message was kept in memory, and the file was not seen to take anything since
         self._is_left = False
         self._is_hurried = False
-        self._is_giving_up = False  # whether the lease is for others as soon as nothing is in flight
         queue.keepers.add(self)
         self.follow(settings)
 
@@ -122,31 +123,6 @@ class Spool:
     def hurry(self) -> None:
         """Have what was called so far sent without waiting for more."""
         self._attendant.hurry()
-
-    def mark(self) -> Place:
-        """Return a mark of what was called so far, for `is_settled`."""
-        return Place(None if self._aside else self._last_id())
-
-    def is_settled(self, mark: Place | None) -> bool:
-        """Tell whether all that was called here before a mark is delivered, or told as lost; None: in memory only."""
-        if not self._aside.is_settled():
-            return False
-        journal = self._access.journal
-        if mark is None or journal is None:
-            return mark is None or not self.tally.handed
-        if mark.until is None:  # what could not be written when the mark was set has its ids now
-            mark.until = journal.last_id
-        try:
-            if journal.has_own(mark.until):
-                return False
-        except SpoolError:
-            return False
-        # What has left the file is settled a moment later.
-        return not any(self._has_called(message, mark.until) for message in self._queue.messages_in_flight())
-
-    def is_waited_for(self) -> bool:
-        """Tell whether something that was called here is not settled."""
-        return self.tally.handed > 0 or not self.is_settled(self.mark())
 
     def has_unread(self) -> bool:
         """Tell whether this process is to send, and has messages of its own that are not in the queue yet."""
@@ -208,7 +184,7 @@ class Spool:
     def leave(self) -> None:
         """Let another process have the lease, and close the file; a call opens it again."""
         with self._lock:
-            self._is_giving_up = False
+            self._relay.is_giving_up = False
             self._reader.begin()
             self._access.close()
 
@@ -270,7 +246,7 @@ class Spool:
         return bool(self._aside) and self._may_send_aside() and self._queue.count_room() > self._queue.max_size // 2
 
     def _is_sending(self) -> bool:
-        return not self._is_left and not self._is_giving_up and self._access.has_lease()
+        return not self._is_left and self._relay.is_sending()
 
     # All below is called with the lock held, or takes it.
 
@@ -306,13 +282,12 @@ class Spool:
         journal = self._access.journal or journal
         if self._aside or self._is_shut:
             self._write_aside(journal)
-        if self._is_giving_up:
-            return self._give_up_lease()
+        if self._relay.is_giving_up:
+            return self._relay.give_up()
         if self._access.has_lease() or (self._relay.may_take(journal) and self._take_lease()):
             self._reader.load(journal)
-            if self._relay.is_over(journal, self._reader.numbers(), is_done=self._has_sent_all(journal)):
-                self._is_giving_up = True
-                return self._give_up_lease()
+            if self._relay.is_over(journal):
+                return self._relay.give_up()
             if is_hurried or self._is_hurried:
                 self._is_hurried = False
                 self._queue.mark()
@@ -326,39 +301,20 @@ class Spool:
             if self._queue.waiters.has_any() or not self._is_wanted(self):
                 self._others.compare(journal, is_left=False)
         self._note_well(journal)
-        if not self._is_wanted(self) and self._is_over(journal):
-            self._retire()
+        if not self._is_wanted(self):
+            self._retire_when_done(journal)
         if self._access.has_lease():
             return min(LOOK, self._reader.rest())
         return LOOK_SOON if is_hurried or self._queue.waiters.has_any() else LOOK
 
-    def _is_over(self, journal: Journal) -> bool:
-        """Tell whether nothing is left to do for the file: what was called here has ended, or others send it."""
-        if self.has_own() or not self._aside.is_settled():
-            return False
-        return not self._access.has_lease() or self._has_sent_all(journal)
-
-    def _has_sent_all(self, journal: Journal) -> bool:
-        return not self._reader.taken() and self._reader.has_read(journal.newest_id())
-
-    def _give_up_lease(self) -> float:
-        """Leave to the file what is in memory, and let others have the lease once nothing is in flight."""
-        self._queue.release()
-        if any(message.record is not None for message in self._queue.messages_in_flight()):
-            return LOOK_SOON
-        self._queue.release()  # what waited behind it
-        self._reader.begin()
-        self._access.give_up_lease()
-        self._queue.is_releasing = self._is_giving_up = False
-        self._relay.end()
-        return LOOK
-
-    def _retire(self) -> None:
-        """Leave the file; a call opens it again."""
-        self._is_left = True
-        self._queue.keepers.discard(self)
-        self._attendant.dismiss()
-        self.leave()
+    def _retire_when_done(self, journal: Journal) -> None:
+        """Leave the file once what was called here has ended, and others send the rest; a call opens it again."""
+        is_sent = not self._access.has_lease() or self._reader.has_sent_all(journal)
+        if is_sent and not self.has_own() and self._aside.is_settled():
+            self._is_left = True
+            self._queue.keepers.discard(self)
+            self._attendant.dismiss()
+            self.leave()
 
     def _note_well(self, journal: Journal | None) -> None:
         """Forget what was wrong with the file once nothing waits in memory for it."""
@@ -380,9 +336,10 @@ class Spool:
 
     def _restore(self, journal: Journal) -> None:
         """Write to a new file what is in memory, and could not be read of the damaged one; tell what is lost."""
-        taken = [message for message in self._reader.taken() if not _is_gone(message)]
-        called = [message for _, message in journal.called.unsettled() if not _is_gone(message)]
-        journal.restore([*taken, *called])
+        taken = [
+            message for message in self._reader.taken() if message.record is not None and not message.record.is_gone
+        ]
+        journal.restore([*taken, *[message for _, message in journal.called.unsettled()]])
         self._reader.look_again()
         lost = self.tally.recount(journal, taken)
         if lost:
@@ -411,7 +368,6 @@ class Spool:
         self._reader.begin()
         self._house.begin()
         self._others.begin()
-        self._relay.begin()
         return True
 
     def _write_aside(self, journal: Journal) -> None:
@@ -441,11 +397,3 @@ class Spool:
     def _last_id(self) -> int:
         journal = self._access.journal
         return 0 if journal is None else journal.last_id
-
-    def _has_called(self, message: Message, mark: int) -> bool:
-        record = message.record
-        return record is not None and record.spool is self and record.is_own and record.id <= mark
-
-
-def _is_gone(message: Message) -> bool:
-    return message.record is not None and message.record.is_gone

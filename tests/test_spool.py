@@ -471,7 +471,7 @@ def test_another_spool_is_used_once_what_was_called_before_is_read_and_the_old_o
 
     client.configure(Settings(write_key="test-key", host=sandbox.url, spool=tmp_path / "other.db", flush_interval=3600))
     client.event("u1", "e", {"n": 2})
-    assert [len(rows(path)), len(rows(tmp_path / "other.db"))] == [1, 1]
+    assert [row["traits"] for row in rows(tmp_path / "other.db")] == ['{"n":2}']
     assert client.flush(20)
 
     assert sorted(numbers(sandbox)) == [1, 2]
