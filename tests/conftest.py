@@ -95,6 +95,14 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
+def surroundings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have an empty working directory, and the sandbox's host and key in the environment, as who types a command."""
+    monkeypatch.setenv("INTERAKT_WRITE_KEY", "test-key")
+    monkeypatch.setenv("INTERAKT_HOST", sandbox.url)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def new_client(sandbox: Sandbox) -> Iterator[Callable[..., Client]]:
     """Make clients of the sandbox; each is shut down after the test, and its account has to add up."""
     clients: list[Client] = []

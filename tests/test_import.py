@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ from words import words_of
 
 from interakt_track.sandbox import Sandbox, parse_faults
 
-KEY = "a-key-that-nobody-may-see"
+pytestmark = pytest.mark.usefixtures("surroundings")
+
+KEY = "test-key"
 FAST = ("--rate-limit", "60000")
 
 CUSTOMERS = """\
@@ -33,15 +34,6 @@ u2,9876543211,Ravi,,42
 ,,,,
 u3,9.88E+09,Mina,Delhi,20
 """
-
-
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    with Sandbox(write_key=KEY) as sandbox:
-        monkeypatch.setenv("INTERAKT_WRITE_KEY", KEY)
-        monkeypatch.setenv("INTERAKT_HOST", sandbox.url)
-        monkeypatch.chdir(tmp_path)
-        yield sandbox
 
 
 def import_users(*arguments: str, **environment: str | None) -> Result:

@@ -31,13 +31,15 @@ def orders() -> list[list[str]]:
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
+def sandbox() -> Iterator[Sandbox]:
+    """One that keeps all of them."""
     with Sandbox(write_key="test-key", keep=100_000) as sandbox:
-        monkeypatch.setenv("INTERAKT_WRITE_KEY", "test-key")
-        monkeypatch.setenv("INTERAKT_HOST", sandbox.url)
-        monkeypatch.setenv("TZ", "UTC")
-        monkeypatch.chdir(tmp_path)
         yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def time_zone(surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
 
 
 @pytest.mark.timeout(180)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,11 @@ from words import words_of
 from interakt_track.sandbox import Sandbox
 
 DATA = Path(__file__).parent / "data"
-KEY = "test-key"
 
 
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    with Sandbox(write_key=KEY) as sandbox:
-        monkeypatch.setenv("INTERAKT_WRITE_KEY", KEY)
-        monkeypatch.setenv("INTERAKT_HOST", sandbox.url)
-        monkeypatch.setenv("TZ", "Asia/Kolkata")
-        monkeypatch.chdir(tmp_path)
-        yield sandbox
+@pytest.fixture(autouse=True)
+def time_zone(surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
 
 
 def imported(sandbox: Sandbox, preset: str, *options: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -17,12 +17,8 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 SECTION = re.split(r"^## Import\n", README, maxsplit=1, flags=re.MULTILINE)[1].split("\n## ")[0]
 
 
-def test_the_example_is_checked_and_sent_as_it_says(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("INTERAKT_WRITE_KEY", "test-key")
-    monkeypatch.setenv("INTERAKT_HOST", sandbox.url)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("surroundings")
+def test_the_example_is_checked_and_sent_as_it_says(sandbox: Sandbox) -> None:
     text = re.search(r"^```csv\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
     command = re.search(r"^\$ interakt-track (import users customers\.csv .*)$", SECTION, re.MULTILINE)
     assert text is not None

@@ -27,16 +27,12 @@ from interakt_track.cli._import_course import Course
 from interakt_track.importing import Places, State
 from interakt_track.sandbox import Fault, Sandbox
 
-KEY = "test-key"
 ROWS = 40
 
 
 @pytest.fixture(autouse=True)
-def surroundings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("INTERAKT_WRITE_KEY", KEY)
-    monkeypatch.setenv("INTERAKT_HOST", sandbox.url)
+def wide_screen(surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
