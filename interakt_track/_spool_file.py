@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from ._database import Database
 from ._errors import InvalidMessageError, SpoolError
-from ._inventory import SUPERSEDED, Inventory
+from ._inventory import Inventory
 from ._journal import APPEND
 from ._lease import FileLock
 from ._receipt import checked_message
-from ._rows import PAYLOAD, payload
-from ._schema import NEXT_ID
+from ._retried import retry_failed
+from ._rows import payload
 from ._selection import failed_where, person_where, waiting_where
 from ._settings import DEFAULT_HOST, Settings
 from ._spooled import Adopted, Erased, FailedMessage, Retried, SpoolAccount, SpooledMessage, SpoolStatus
@@ -45,11 +45,6 @@ __all__ = [
 STEP = 2000  # rows changed at a time; calls of other processes wait for that, some hundredths of a second
 PATIENCE = 5.0  # seconds to overwrite in; others read and write for a millisecond at a time
 PAUSE = 0.005  # seconds between two attempts
-
-APPEND_FAILED = (
-    f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) "
-    f"SELECT {NEXT_ID} - 1 + row_number() OVER (ORDER BY called_at, id), 0, account, {PAYLOAD} FROM failed"
-)
 
 
 class SpoolFile:
@@ -171,18 +166,22 @@ class SpoolFile:
     def append(self, receipts: Iterable[Receipt]) -> int:
         """Write messages of calls that a client with `enabled=False` has checked; all of them or none.
 
-        They get the next numbers, in this order, and are sent by who sends from the file.
+        They get the next numbers, in this order, and are sent by who sends from the file. `before_send` is not asked.
+        Calls of other processes wait meanwhile, so no more than some thousand at a time should be given.
 
         Returns:
             The number of the newest message that was ever in the file.
 
         Raises:
             SettingsError: A call made no message, or its client had no write key.
+            SpoolError: They are not in the file, or it was moved or deleted, in which case `reason` is `"missing"`.
         """
         messages = [checked_message(receipt) for receipt in receipts]
         numbers = {account: self._number(account) for account in {message.account for message in messages}}
         rows = [(APPEND, (0, numbers[message.account], *payload(message))) for message in messages]
         self._database.run_together(rows)
+        if self._database.is_replaced():
+            raise SpoolError(f"the spool {self._path} was moved or deleted; open it anew", reason="missing")
         return self._inventory.last_id()
 
     def retry(
@@ -194,31 +193,17 @@ class SpoolFile:
         older_than: float | None = None,
         skip_superseded: bool = False,
     ) -> Retried:
-        """Have failed messages sent again, behind what waits, with all their attempts; all of them or none.
+        """Have failed messages sent again, behind what waits, with all their attempts.
+
+        They move in steps, in the order of their calls. What an interruption leaves is among the failed ones still.
 
         Args:
             ids: As in `failed`, and so is what follows.
             skip_superseded: Whether an identify stays among the failed when a later one of that person was delivered,
                 or waits: sent again, it would put old values over newer ones.
         """
-        text, values = failed_where(ids=ids, error=error, status_code=status_code, older_than=older_than)
-        chosen = f"SELECT id FROM chosen {'WHERE NOT is_superseded' if skip_superseded else ''}"
-        database = self._database
-        with database.lock:
-            database.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY, is_superseded INTEGER)")
-            # Chosen before anything moves: one that waits again would supersede an earlier one that does, too.
-            database.run_together(
-                (
-                    ("DELETE FROM chosen", ()),
-                    (f"INSERT INTO chosen SELECT id, id IN ({SUPERSEDED}) FROM failed WHERE {text}", values),
-                    (f"{APPEND_FAILED} WHERE id IN ({chosen})", ()),
-                    (f"DELETE FROM failed WHERE id IN ({chosen})", ()),
-                )
-            )
-            found = database.value("SELECT count(*) FROM chosen")
-            superseded = database.value("SELECT count(*) FROM chosen WHERE is_superseded")
-        skipped = superseded if skip_superseded else 0
-        return Retried(count=found - skipped, superseded=superseded - skipped, skipped=skipped)
+        condition = failed_where(ids=ids, error=error, status_code=status_code, older_than=older_than)
+        return retry_failed(self._database, condition, skip_superseded=skip_superseded, step=STEP)
 
     def drop_waiting(self, *, ids: Iterable[int] | None = None, older_than: float | None = None) -> int:
         """Remove waiting messages, and return how many; what is in a request under way may still arrive.

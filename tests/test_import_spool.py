@@ -71,6 +71,16 @@ def test_an_append_to_a_full_file_is_told_and_leaves_nothing(sandbox: Sandbox, p
         assert (spool.status().last_id, spool.status().waiting) == (0, 0)
 
 
+def test_an_append_to_a_file_that_was_taken_away_is_told(sandbox: Sandbox, path: Path) -> None:
+    with SpoolFile(path) as spool:
+        path.rename(path.with_name("elsewhere.db"))
+
+        with pytest.raises(SpoolError, match="was moved or deleted; open it anew") as caught:
+            spool.append(checked(sandbox, "u1"))
+
+        assert caught.value.reason == "missing"
+
+
 def test_a_request_under_way_is_seen_after_a_kill(sandbox: Sandbox, path: Path) -> None:
     with SpoolFile(path) as spool:
         spool.append(checked(sandbox, "u1", "u2", "u3"))

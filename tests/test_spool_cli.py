@@ -527,8 +527,8 @@ def test_on_a_terminal_a_bar_moves_and_the_log_does_not_break_it(sandbox: Sandbo
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--rate-limit", "fast"], "rate_limit must be requests a minute"),
-        (["--rate-limit", "0"], "rate_limit must be requests a minute"),
+        (["--rate-limit", "fast"], "is neither a whole number from 1 on"),
+        (["--rate-limit", "0"], "is neither a whole number from 1 on"),
         (["--host", "ftp://nowhere"], "host must be an address"),
         (["--timeout", "0"], "0"),
         (["--retention", "0"], "0"),

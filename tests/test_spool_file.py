@@ -13,6 +13,7 @@ from spool_left_behind import KEY, leave_behind
 from waiting import wait_until
 
 from interakt_track import Client, InvalidMessageError, SettingsError, SpoolError, SpoolFile
+from interakt_track._database import Database
 from interakt_track.sandbox import Request, Sandbox
 
 NOBODY = "http://127.0.0.1:9"
@@ -341,6 +342,35 @@ def test_identifies_that_are_retried_together_do_not_supersede_each_other(
 
     assert (done.count, done.skipped) == (2, 0)
     assert waiting == [1, 2]
+
+
+def test_many_are_retried_in_steps_between_which_others_write(
+    sandbox: Sandbox, new_client: NewClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = new_client()
+    fail(sandbox, client, lambda client: [client.event("u1", "e", {"n": number}) for number in range(25)])
+    client.shutdown(5)
+    monkeypatch.setattr("interakt_track._spool_file.STEP", 10)
+    steps: list[int] = []
+    run_together = Database.run_together
+
+    def run_and_look(database: Database, *args: Any) -> int:
+        changed = run_together(database, *args)
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # as a call of another process does
+            other.execute("UPDATE floor SET id = id")
+            other.execute("COMMIT")
+            steps.append(other.execute("SELECT count(*) FROM waiting").fetchone()[0])
+        return changed
+
+    monkeypatch.setattr(Database, "run_together", run_and_look)
+    with SpoolFile(path) as spool:
+        done = spool.retry()
+        waiting = [message.traits["n"] for message in spool.waiting()]
+
+    assert steps == [10, 20, 25]
+    assert done.count == 25
+    assert waiting == list(range(25))
 
 
 # Drop.
