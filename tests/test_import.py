@@ -18,6 +18,7 @@ import openpyxl
 import pytest
 from click.testing import Result
 from command_line import run
+from waiting import wait_until
 from words import words_of
 
 from interakt_track.sandbox import Sandbox, parse_faults
@@ -360,6 +361,21 @@ def test_what_comes_from_stdin_is_kept_and_resumed_by_its_content(sandbox: Sandb
     assert b"Going on with the import" in out
     assert sorted(body["traits"]["n"] for body in sandbox.events) == list(range(30))
     assert not kept.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent otherwise there")
+def test_nothing_of_an_input_that_is_cut_off_is_left(sandbox: Sandbox) -> None:
+    with start_with_input("users", "-") as process:
+        assert process.stdin is not None
+        process.stdin.write(b"user_id,name\nu1,Asha\n")
+        process.stdin.flush()
+        wait_until(lambda: any(Path.cwd().glob(".stdin-*")))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 3
+        out = process.stdout.read() if process.stdout else b""
+
+    assert b"interrupted" in out
+    assert list(Path.cwd().iterdir()) == []
 
 
 # Rejected rows.

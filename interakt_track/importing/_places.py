@@ -82,24 +82,32 @@ def keep_input(stream: BinaryIO, folder: Path) -> Path:
     """Copy a stream that can be read once to a file that is named by its content, and return where it is.
 
     Raises:
-        ImportFileError: It cannot be written.
+        ImportFileError: It cannot be written, or holds nothing.
     """
-    digest = hashlib.sha256()
     try:
         handle, name = tempfile.mkstemp(prefix=".stdin-", dir=folder)  # its owner's alone
-        with os.fdopen(handle, "wb") as file:
-            for block in _blocks(stream):
-                digest.update(block)
-                file.write(block)
-            size = file.tell()
-        if not size:
-            Path(name).unlink()
-            raise ImportFileError("nothing came from stdin")
-        path = folder / f"stdin-{digest.hexdigest()[:12]}"
-        Path(name).replace(path)
+        part = Path(name)
+        try:
+            digest = _copy(stream, handle)
+            path = folder / f"stdin-{digest[:12]}"
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)  # a copy that was cut off would stay with all that it says of customers
     except OSError as error:
         raise ImportFileError(f"what is on stdin cannot be kept in {folder}: {error.strerror}; {ELSEWHERE}") from error
     return path
+
+
+def _copy(stream: BinaryIO, handle: int) -> str:
+    """Write all of a stream to an open file, and return the digest of it."""
+    digest = hashlib.sha256()
+    with os.fdopen(handle, "wb") as file:
+        for block in _blocks(stream):
+            digest.update(block)
+            file.write(block)
+        if not file.tell():
+            raise ImportFileError("nothing came from stdin")
+    return digest.hexdigest()
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
