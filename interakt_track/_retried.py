@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ._inventory import SUPERSEDED
 from ._rows import PAYLOAD
 from ._schema import NEXT_ID
@@ -21,7 +23,9 @@ APPEND_FAILED = (
 )
 
 
-def retry_failed(database: Database, condition: Condition, *, skip_superseded: bool, step: int) -> Retried:
+def retry_failed(
+    database: Database, condition: Condition, *, skip_superseded: bool, step: int, pause: float
+) -> Retried:
     """Move failed messages behind those that wait, in steps, so that calls of other processes come between.
 
     Args:
@@ -29,6 +33,7 @@ def retry_failed(database: Database, condition: Condition, *, skip_superseded: b
         condition: Which are meant.
         skip_superseded: Whether those stay that a later identify of that person has superseded.
         step: How many are moved at a time.
+        pause: Seconds between two steps: others try again and again meanwhile, and would else find no gap.
     """
     text, values = condition
     count = 0
@@ -43,6 +48,8 @@ def retry_failed(database: Database, condition: Condition, *, skip_superseded: b
         last = database.value("SELECT max(place) FROM chosen") or 0
         for first in range(1, last + 1, step):
             these = (first, first + step - 1)
+            if first > 1:
+                time.sleep(pause)
             move = ((APPEND_FAILED, these), (f"DELETE FROM failed WHERE id IN ({CHOSEN})", these))
             count += database.run_together(move) // 2  # each goes into one table, and out of the other
     skipped = superseded if skip_superseded else 0

@@ -44,7 +44,7 @@ __all__ = [
 
 STEP = 2000  # rows changed at a time; calls of other processes wait for that, some hundredths of a second
 PATIENCE = 5.0  # seconds to overwrite in; others read and write for a millisecond at a time
-PAUSE = 0.005  # seconds between two attempts
+PAUSE = 0.005  # seconds between two steps, or attempts: what others write comes in between
 
 
 class SpoolFile:
@@ -203,7 +203,7 @@ class SpoolFile:
                 or waits: sent again, it would put old values over newer ones.
         """
         condition = failed_where(ids=ids, error=error, status_code=status_code, older_than=older_than)
-        return retry_failed(self._database, condition, skip_superseded=skip_superseded, step=STEP)
+        return retry_failed(self._database, condition, skip_superseded=skip_superseded, step=STEP, pause=PAUSE)
 
     def drop_waiting(self, *, ids: Iterable[int] | None = None, older_than: float | None = None) -> int:
         """Remove waiting messages, and return how many; what is in a request under way may still arrive.
@@ -344,6 +344,7 @@ class SpoolFile:
         while (until := self._database.value(next_step, (last,))) is not None:
             count += self._database.execute(f"{statement} AND id > ? AND id <= ?", (*values, last, until)).rowcount
             last = until
+            time.sleep(PAUSE)
         return count
 
     def _shrink(self) -> None:
