@@ -45,12 +45,16 @@ class Relay:
         """Tell whether this process sends; read without the lock."""
         return not self.is_giving_up and self._access.has_lease()
 
+    def has_work(self, journal: Journal) -> bool:
+        """Tell whether messages wait that this process can send, or none at all."""
+        return journal.waits_for(ACCOUNTS.known())
+
     def may_take(self, journal: Journal) -> bool:
         """Tell whether this process may take the lease: for messages that it can send, or where none wait."""
         now = monotonic()
         if now < self._next_take:
             return False
-        if journal.waits_for(ACCOUNTS.known()):
+        if self.has_work(journal):
             self._since = now
             return True
         self._next_take = _next(now)

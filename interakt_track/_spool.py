@@ -163,7 +163,7 @@ class Spool:
         """Tell whether nothing is left in the file that this process can send, but what failed and is tried later."""
         journal = self._access.journal
         try:
-            if journal is None or not journal.newest_id():
+            if journal is None or not journal.newest_id() or not self._relay.has_work(journal):
                 return True
             has_read = self._access.has_lease() and self._reader.has_read(journal.newest_id())
         except SpoolError:

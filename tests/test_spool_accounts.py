@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from spool_clients import NewClient, change_settings, clients_of_spool
+from spool_left_behind import leave_behind
 from spool_shell import Shell
 from waiting import wait_until
 
+from interakt_track._account import ACCOUNTS
 from interakt_track.sandbox import Sandbox
 
 
@@ -111,3 +114,15 @@ def test_who_is_alone_sends_at_once_though_messages_wait_for_another_key(
     spool.step()
     assert spool._access.has_lease()
     assert len(sandbox.events) == 5
+
+
+def test_who_can_send_nothing_leaves_at_once(new_client: NewClient, path: Path, sandbox: Sandbox) -> None:
+    leave_behind(path, sandbox.url, "client.event('u1', 'Lost')", key="lost-key")
+    ACCOUNTS.forget()
+    client = new_client()
+    assert client.stats().spool_waiting == 1
+
+    started = time.monotonic()
+    client.shutdown(60)
+
+    assert time.monotonic() - started < 30
