@@ -22,6 +22,7 @@ _FLOAT_TAIL = re.compile(
     r"(?:\.0|\d{7}\.0+)"
 )  # at the end; "06.12.34.56.00" is how a person writes, "9876543210.00" is not
 _EXTENSION = re.compile(r"(?:[#;,]|ext(?:n|ension)?\b|x)[\s.:=]*\d+#?", re.IGNORECASE)
+_MIN_DIGITS = 7  # before an extension; "98x76543210" is a number with a letter in it
 _MAX_DIGITS = 40  # far beyond any number; spares us turning a giant int into text
 
 # How a country code was written -> how it is sent; the default is here, so that it does not cost the import.
@@ -198,7 +199,7 @@ def _check_is_not_mangled(text: str) -> None:
         raise InvalidMessageError(
             "phone_number ends in .0, as a number that passed through a float does: make it text or an int"
         )
-    if re.search(rf"\d.*{_EXTENSION.pattern}\Z", text, re.IGNORECASE | re.DOTALL):
+    if re.search(rf"(?:\d\D*){{{_MIN_DIGITS}}}{_EXTENSION.pattern}\Z", text, re.IGNORECASE | re.DOTALL):
         raise InvalidMessageError("phone_number has an extension; the API takes numbers without one")
 
 

@@ -198,6 +198,7 @@ def test_a_wrong_country_code_is_an_error_even_if_the_number_brings_its_own() ->
         ("9876598765 ext. 12", None, "has an extension"),
         ("9876598765;ext=12", None, "has an extension"),
         ("9876598765#12", None, "has an extension"),
+        ("98x7659876", None, "has a letter at position 3"),
         (phonenumbers.parse("+919876598765 ext. 12"), None, "has an extension"),
         ("9.88E+09", None, "exponent notation"),
         ("9.876598765e9", None, "exponent notation"),
