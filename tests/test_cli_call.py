@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from base64 import b64encode
@@ -51,6 +52,17 @@ def test_a_customer_is_identified_with_all_that_the_options_say(sandbox: Sandbox
             "add_to_sales_cycle": True,
         }
     ]
+
+
+def test_ctrl_c_says_that_it_may_have_arrived(sandbox: Sandbox) -> None:
+    sandbox.faults = "latency=20s"
+    program = [sys.executable, "-m", "interakt_track", "identify", "--user-id", "u1"]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        sandbox.wait_for_requests(1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+
+    assert (process.returncode, said) == (3, "interrupted; if the request was under way, it may have arrived\n")
 
 
 def test_an_event_is_sent_and_its_answer_is_there_for_programs(sandbox: Sandbox) -> None:

@@ -131,6 +131,9 @@ def _send(call: Callable[[Client], Receipt], host: str | None, *, is_json: bool)
     except DeliveryError as error:
         _tell_failure(error, is_json=is_json)
         sys.exit(REFUSED if isinstance(error, (AuthenticationError, RejectedError)) else UNREACHABLE)
+    except KeyboardInterrupt:
+        click.echo("interrupted; if the request was under way, it may have arrived", err=True)
+        sys.exit(UNREACHABLE)
     finally:
         client.shutdown(0)
     response = receipt.response
