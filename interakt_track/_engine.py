@@ -160,13 +160,17 @@ class Engine:
             False when there was none in time, or when the calling thread is one that makes room.
         """
         deadline = monotonic() + seconds
-        has_room = self.queue.has_room if self.spool is None else self.spool.has_room
         while not self.put_at_once(message):
             if is_own_thread() or monotonic() >= deadline:
                 return False
-            self._stand_in(has_room, deadline=deadline)
-            self.queue.room.wait_until(has_room, deadline=deadline)
+            self._stand_in(self._has_room, deadline=deadline)
+            self.queue.room.wait_until(self._has_room, deadline=deadline)
         return True
+
+    def _has_room(self) -> bool:
+        former = self._former
+        spool = former if former is not None and former.has_own() else self.spool
+        return self.queue.has_room() if spool is None else spool.has_room()
 
     def send(self, message: Message, *, seconds: float) -> Outcome | None:
         """Send a message through the same order and ration as all others, and wait for what becomes of it.
