@@ -13,9 +13,10 @@ pin() { # FILE ARGUMENT...: the versions of one environment
   say "$file"
 }
 
-rm -f requirements/{run,test,check,docs,lowest}.txt # else uv keeps what they say
+rm -f requirements/{run,test,check,docs,oscar,lowest}.txt # else uv keeps what they say
 pin run.txt --group build
 pin test.txt --group test --constraint requirements/run.txt
 pin check.txt --group check --constraint requirements/test.txt
 pin docs.txt --group docs --constraint requirements/run.txt
+pin oscar.txt --group oscar
 pin lowest.txt --group lowest --resolution lowest-direct
