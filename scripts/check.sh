@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything but the tests that a change must pass. Without arguments all of it; else the steps named:
 #
-#   scripts/check.sh [lint] [format] [mypy] [pyright] [shell] [spec] [generated] [package] [tidy] [lowest]
+#   scripts/check.sh [lint] [format] [mypy] [pyright] [shell] [spec] [generated] [package] [docs] [tidy] [lowest]
 #
 # PYTHONS    see environment.sh
 set -uo pipefail # not -e: every step is run, and what failed is told at the end
@@ -27,7 +27,7 @@ step() { # NAME COMMAND...
 
 check_types_with_mypy() {
   local programs
-  mapfile -t programs < <(find benchmarks scripts tests/typing -name '*.py' 2>/dev/null)
+  mapfile -t programs < <(find benchmarks docs/settings_table.py scripts tests/typing -name '*.py' 2>/dev/null)
   python -m mypy interakt_track track pytest_interakt_track generated "${programs[@]}"
 }
 
@@ -66,6 +66,7 @@ step shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .c
 step spec openapi-spec-validator openapi/interakt.yaml
 step generated env "PYTHON=$python" scripts/generate.sh --check
 step package python scripts/check_package.py
+step docs scripts/docs.sh
 step tidy check_tidiness
 step lowest test_lowest_versions
 

@@ -1,0 +1,92 @@
+"""The site's settings for Sphinx, and what Sphinx does not bring: links to the repository, and a table of settings."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.ext import napoleon
+from sphinx.util.docutils import SphinxDirective
+
+import interakt_track
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from settings_table import settings_table  # noqa: E402 - found by the line above
+
+REPOSITORY = "https://github.com/interakt/track-python"
+
+project = "interakt-track-python"
+author = "the interakt-track-python authors"
+project_copyright = author
+release = interakt_track.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
+
+# A reference that leads nowhere is an error. Types of others, and private ones, are only named. What docstrings have
+# between backticks is a link where it is a name of ours, and else code.
+nitpicky = True
+nitpick_ignore_regex = [(r"py:(class|exc|data)", r"(?!interakt_track\.).*|.*\._.*"), ("py:obj", ".*")]
+default_role = "py:obj"
+
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
+
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_show_search_summary = False  # it would be fetched, which a page that is opened as a file may not do
+html_theme_options = {"source_repository": REPOSITORY, "source_branch": "HEAD", "source_directory": "docs/"}
+
+LOCAL_LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s]+)(?=\))")
+
+
+def link_to_repository(_: Sphinx, docname: str, source: list[str]) -> None:
+    """Let relative links to files outside of docs/ lead to the repository, where GitHub shows them."""
+
+    def absolute(found: re.Match[str]) -> str:
+        path, anchor = urldefrag(found[1])
+        target = (HERE / docname).parent.joinpath(path).resolve()
+        if not target.exists() or target.is_relative_to(HERE):
+            return found[0]
+        place = target.relative_to(HERE.parent).as_posix()
+        return f"{REPOSITORY}/blob/HEAD/{place}{'#' if anchor else ''}{anchor}"
+
+    source[0] = LOCAL_LINK.sub(absolute, source[0])
+
+
+def read_google_style(  # the signature is Sphinx's
+    app: Sphinx, what: str, name: str, thing: object, options: Any, lines: list[str]
+) -> None:
+    """Turn sections of docstrings into fields, but for attributes: napoleon takes "None: …" for a type there."""
+    if what not in ("attribute", "data", "property"):
+        style = napoleon.Config(napoleon_use_ivar=True)
+        lines[:] = napoleon.GoogleDocstring(lines, style, app, what, name, thing, options).lines()
+
+
+class SettingsTable(SphinxDirective):
+    """`settings`: the table of all settings."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        return self.parse_text_to_nodes(settings_table())
+
+
+def setup(app: Sphinx) -> None:
+    """Register these."""
+    app.connect("autodoc-process-docstring", read_google_style)
+    app.connect("source-read", link_to_repository)
+    app.add_directive("settings", SettingsTable)
