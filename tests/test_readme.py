@@ -1,100 +1,33 @@
 """The words of the project, held against the project: the README's code runs, and its tables say what is there."""
 
-import ast
 import inspect
 import os
 import re
 import shlex
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
 from urllib.parse import urldefrag
 
 import click
 import pytest
+from blocks import FENCE, Block, Run, blocks_of, calls_about_somebody, place
 
 import interakt_track
 from interakt_track._settings import Settings
 from interakt_track.cli import program
 from interakt_track.cli._shop import README_CALLS
-from interakt_track.sandbox import Request, Sandbox, parse_faults
+from interakt_track.sandbox import parse_faults
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 
-FENCE = re.compile(
-    r"^(?:<!-- the API answers: (?P<faults>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-
-SENDING = {"identify", "event", "sync_detailed", "asyncio"}
-
-# Runs a block in a process of its own, which ends at once when any thread of it reaches for another machine.
-RUN_BLOCK = """
-import os, sys
-
-def refuse(event, arguments):
-    if event == "socket.connect" and arguments[0].family.name.startswith("AF_INET"):
-        if arguments[1][0] not in ("127.0.0.1", "::1"):
-            os.write(2, b"a block reached for another machine")
-            os._exit(97)
-
-sys.addaudithook(refuse)
-exec(compile(sys.stdin.read(), "README.md", "exec"), {"__name__": "__main__"})
-"""
-
-
-class Block(NamedTuple):
-    """A fenced block of the README."""
-
-    section: str
-    language: str
-    text: str
-    line: int
-    """Of its first line of text, counted from 1."""
-    faults: str | None
-    """What the README's comment before it says the API answers."""
-
-    def __str__(self) -> str:
-        return f"{self.section} (line {self.line})"
-
-
-def blocks() -> Iterator[Block]:
-    for found in FENCE.finditer(README):
-        headings = re.findall(r"^##+ (.+)$", README[: found.start()], re.MULTILINE)
-        line = README.count("\n", 0, found.start("text")) + 1
-        yield Block(headings[-1] if headings else "", found["language"], found["text"], line, found["faults"])
-
-
-BLOCKS = list(blocks())
+BLOCKS = blocks_of(ROOT / "README.md")
 PYTHON = [block for block in BLOCKS if block.language == "python"]
-COMMANDS = sorted(
-    {
-        line.removeprefix("$ ").partition(" #")[0].strip()
-        for block in BLOCKS
-        if block.language == "console"
-        for line in block.text.splitlines()
-    }
-)
-
-
-class Run(NamedTuple):
-    """What became of a block."""
-
-    returncode: int
-    stdout: list[str]
-    stderr: str
-    requests: list[Request]
-
-    @property
-    def bodies(self) -> list[dict[str, Any] | None]:
-        return [request.body for request in self.requests if request.received]
+CONSOLE = [block for block in BLOCKS if block.language == "console"]
+COMMANDS = sorted({command.partition(" #")[0].strip() for block in CONSOLE for command in block.commands})
 
 
 def block_with(code: str) -> Block:
@@ -103,30 +36,9 @@ def block_with(code: str) -> Block:
 
 @cache
 def run(block: Block) -> Run:
-    """Run a block, once, as a program that sends to a sandbox; its errors name the README's lines."""
-    with Sandbox(faults=block.faults) as sandbox, TemporaryDirectory() as folder:
-        environment = {"INTERAKT_HOST": sandbox.url, "INTERAKT_WRITE_KEY": "key", "PYTHONIOENCODING": "utf-8"}
-        ran = subprocess.run(
-            [sys.executable, "-W", "error", "-c", RUN_BLOCK],
-            input="\n" * (block.line - 1) + block.text,
-            env=os.environ | environment,
-            cwd=folder,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        return Run(ran.returncode, ran.stdout.splitlines(), ran.stderr, sandbox.requests)
-
-
-def calls_about_somebody(code: str) -> int:
-    """Count the calls that send a message and say who it is about, low-level ones too."""
-    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
-    names = [node.func.attr for node in calls if isinstance(node.func, ast.Attribute) and about_somebody(node)]
-    return len([name for name in names if name in SENDING])
-
-
-def about_somebody(call: ast.Call) -> bool:
-    return any(keyword.arg in ("user_id", "phone_number", "body") for keyword in call.keywords)
+    """Run a block, once, in a place of its own."""
+    with place() as here:
+        return here.run(block)
 
 
 def table_under(heading: str, text: str = README) -> list[list[str]]:
@@ -146,12 +58,9 @@ def code_words(text: str) -> set[str]:
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
 def test_the_code_runs_and_prints_what_its_comments_say(block: Block) -> None:
-    prints = [line for line in block.text.splitlines() if line.lstrip().startswith("print(")]
-    expected = [line.rpartition("  # ")[2] for line in prints]
-
     ran = run(block)
 
-    assert (0, expected) == (ran.returncode, ran.stdout), ran.stderr
+    assert (0, block.printed) == (ran.returncode, ran.stdout), ran.stderr
 
 
 @pytest.mark.parametrize("block", [block for block in PYTHON if block.faults is None], ids=str)
@@ -186,7 +95,7 @@ def test_before_send_changes_what_leaves() -> None:
 def test_a_block_that_reaches_for_another_machine_is_ended() -> None:
     code = 'import socket\nsocket.create_connection(("192.0.2.1", 443), timeout=5)\n'  # RFC 5737: nobody's address
 
-    ran = run(Block("", "python", code, 1, None))
+    ran = run(Block("README.md", "", "python", code, 1))
 
     assert (ran.returncode, ran.stderr) == (97, "a block reached for another machine")
 
