@@ -75,8 +75,9 @@ GUESTS_MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"cli", "importing", "sandbox"},
     "client": {"_published"},
+    "django": {"_settings", "cli", "django"},  # what a setting may be, to check each alone
     "importing": {"_lease", "importing"},  # the lock of a file that is imported is one of the spool's
-    "opentelemetry": {"opentelemetry"},  # the package of this name, not the room
+    "opentelemetry": set(),
     "request": {"_published"},
     "sandbox": {"sandbox"},
     "testing": {"_recording", "testing"},  # a capture takes messages where they would be queued
@@ -119,7 +120,7 @@ def target_of(module: str, name: str = "") -> str:
     """Return what `import module` or `from module import name` reaches for."""
     package, _, room = module.partition(".")
     if package not in ("interakt_track", "track"):
-        return package
+        return f"{package} itself" if package in ROOMS else package  # a room may be named after whom it is for
     inner = f"{room}.{name}".strip(".")
     return inner if inner in ROOMS else room or "__init__"
 

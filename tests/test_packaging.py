@@ -82,7 +82,7 @@ def test_three_run_time_dependencies_and_no_others(installed: Distribution) -> N
 def test_the_terminal_and_the_sandbox_are_an_extra(installed: Distribution) -> None:
     extra = {requirement.name for requirement in requirements(installed) if str(requirement.marker) == 'extra == "cli"'}
 
-    assert installed.metadata.get_all("Provides-Extra") == ["cli", "opentelemetry"]
+    assert installed.metadata.get_all("Provides-Extra") == ["cli", "django", "opentelemetry"]
     assert {"click", "rich", "starlette", "uvicorn"} <= extra
 
 

@@ -1,0 +1,1 @@
+"""A shop that tells Interakt who signs up and what is ordered."""
