@@ -9,13 +9,12 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urldefrag
 
-import click
 import pytest
 from blocks import FENCE, Block, Run, blocks_of, calls_about_somebody, place
+from command_line import parse
 
 import interakt_track
 from interakt_track._settings import Settings
-from interakt_track.cli import program
 from interakt_track.cli._shop import README_CALLS
 from interakt_track.sandbox import parse_faults
 
@@ -171,13 +170,7 @@ def test_commands_exist_with_these_options(command: str, monkeypatch: pytest.Mon
         assert os.access(ROOT / name, os.X_OK)
         assert all(argument in (ROOT / name).read_text(encoding="utf-8") for argument in arguments)
     elif name == "interakt-track":
-        subcommand: click.Command = program
-        while isinstance(subcommand, click.Group):
-            found = subcommand.get_command(click.Context(subcommand), arguments.pop(0))
-            assert found is not None
-            subcommand = found
-        given = subcommand.make_context(name, arguments).params  # a wrong option or value raises
-        parse_faults(given.get("faults") or "")
+        parse_faults(parse(*arguments).get("faults") or "")
     else:
         assert re.fullmatch(r"pip install interakt-track-python(\[cli\])?", command.replace('"', ""))
 

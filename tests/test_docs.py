@@ -1,0 +1,154 @@
+"""The pages of docs/, held against the project: code runs and prints what it says; what is not run is declared."""
+
+import re
+import shlex
+import socket
+import tomllib
+from collections import Counter
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from blocks import FENCE, Block, Place, blocks_of, place
+from command_line import parse
+from service import Service
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+
+BLOCKS = {page: blocks_of(page) for page in PAGES}
+ALL = [block for blocks in BLOCKS.values() for block in blocks]
+NOT_RUN = [command for block in ALL if block.not_run for command in block.commands]
+
+ANY_FENCE = re.compile(r"^```(\S+)", re.MULTILINE)
+TOCTREE = re.compile(r"^```\{toctree\}\n(?::.*\n)*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+DIRECTIVES = {"{eval-rst}", "{literalinclude}", "{toctree}"}
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(DOCS).as_posix()
+
+
+def is_run(page: Path) -> bool:
+    return any(block.language in ("python", "console") for block in BLOCKS[page])
+
+
+def problem_of(block: Block, here: Place) -> str | None:
+    """Do with a block what a reader does; return what is not as the page says."""
+    if block.file:
+        (here.folder / block.file).write_text(block.text, encoding="utf-8")
+    elif block.not_run:
+        return None
+    elif block.language == "python":
+        ran = here.run(block)
+        if (ran.returncode, ran.stdout) != (0, block.printed):
+            return f"{block}: {ran.returncode} {ran.stdout}\n{ran.stderr}"
+    elif block.language == "console":
+        return type_in(block, here)
+    elif block.language == "toml":
+        tomllib.loads(block.text)
+    return None
+
+
+def type_in(block: Block, here: Place) -> str | None:
+    """Type a block's commands one after the other, and compare what follows each with what it writes."""
+    for dialogue in re.split(r"^(?=\$ )", block.text, flags=re.MULTILINE)[1:]:
+        command, _, expected = dialogue[2:].partition("\n")
+        ran = here.type(command, block.faults)
+        pattern = re.escape(expected.strip()).replace("…", ".*")
+        written = "\n".join(line.rstrip() for line in ran.stdout).strip()
+        if ran.returncode or (expected and not re.fullmatch(pattern, written, re.DOTALL)):
+            return f"{block}: {command}: {ran.returncode}\n" + "\n".join([*ran.stdout, ran.stderr])
+    return None
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if is_run(page)], ids=name_of)
+def test_a_reader_who_follows_a_page_gets_what_it_says(page: Path) -> None:
+    with place() as here:
+        problems = [problem for block in BLOCKS[page] if (problem := problem_of(block, here))]
+
+        refused = [request.reason for request in here.sandbox.requests if not request.received]
+
+    assert problems == []
+    assert refused == [] or any(block.faults or "interakt-track check" in block.text for block in BLOCKS[page])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    fences = ANY_FENCE.findall(text)
+
+    undeclared = [
+        str(block)
+        for block in BLOCKS[page]
+        if block.language not in ("python", "console", "toml", "text") and not (block.file or block.not_run)
+    ]
+
+    assert undeclared == []
+    assert [fence for fence in fences if "{" in fence and fence not in DIRECTIVES] == []
+    assert len([fence for fence in fences if "{" not in fence]) == len(FENCE.findall(text)), "a fence has no language"
+
+
+@pytest.mark.parametrize("command", NOT_RUN)
+def test_commands_that_are_not_run_exist(command: str) -> None:
+    program, *arguments = shlex.split(command)
+
+    if program == "interakt-track":
+        parse(*arguments)
+    else:
+        assert program in {".", "export", "gunicorn", "pip", "python3", "unset"}
+
+
+def test_code_of_files_is_that_of_examples_and_of_the_library() -> None:
+    found = {
+        path.resolve().joinpath("..", name).resolve().relative_to(ROOT).parts[0]
+        for path in PAGES
+        for name in re.findall(r"^```\{literalinclude\} (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+    assert found <= {"examples", "interakt_track"}, "what is shown of a file is run by that folder's tests"
+
+
+def test_the_page_about_gunicorn_serves_and_sends(tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "gunicorn.md"
+    command = next(command for block in BLOCKS[page] for command in block.commands)
+    for block in BLOCKS[page]:
+        if block.file:
+            (tmp_path / block.file).write_text(block.text, encoding="utf-8")
+
+    with place() as here, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        service = Service(
+            *command.split(),
+            *("--chdir", str(tmp_path), "--bind", f"fd://{listener.fileno()}", "--no-control-socket"),
+            environment={name: here.environment[name] for name in ("INTERAKT_HOST", "INTERAKT_WRITE_KEY")},
+            pass_fds=[listener.fileno()],
+        )
+        try:
+            service.wait_for("Booting worker", times=2)
+            for number in range(10):
+                connection = HTTPConnection("127.0.0.1", port, timeout=30)
+                connection.request("GET", f"/u{number}")
+                assert connection.getresponse().read() == b"a product"
+                connection.close()
+            service.stop()
+        finally:
+            service.kill()
+
+        arrived = Counter(body["userId"] for body in here.sandbox.events)
+
+    assert arrived == Counter(f"u{number}" for number in range(10))
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    listed = {
+        (page.parent / entry).with_suffix(".md").resolve()
+        for page in PAGES
+        for tree in re.findall(
+            r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
+        for entry in tree.split()
+    }
+
+    assert sorted(set(PAGES) - listed - {DOCS / "index.md"}) == []
