@@ -39,7 +39,7 @@ ONLY_IMPORTED_BY = {
     "_worker": {"_engine"},
     "httpcore": HTTP_ROOMS,
     "httpx": HTTP_ROOMS,
-    "asyncio": {"_async_engine", "_async_sender", "_async_worker", "_turns", *SERVING},
+    "asyncio": {"_async_engine", "_async_sender", "_async_worker", "_turns", "serverless", *SERVING},
     "openpyxl": {"importing._workbook"},
     "interakt_track_client": HTTP_ROOMS,
     "sqlite3": {"_database", "_sqlite_errors"},
@@ -80,6 +80,7 @@ GUESTS_MAY_IMPORT = {
     "opentelemetry": set(),
     "request": {"_published"},
     "sandbox": {"sandbox"},
+    "serverless": set(),
     "testing": {"_recording", "testing"},  # a capture takes messages where they would be queued
     "version": {"_published"},
 }
