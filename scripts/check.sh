@@ -35,7 +35,7 @@ test_lowest_versions() {
   # The generator and the benchmarks have environments of their own; scripts/test.sh tests them.
   prepare_environment .venvs/lowest "$python" requirements/lowest.txt &&
     prepare_test_parts "$python" &&
-    .venvs/lowest/bin/python -m pytest -q --ignore tests/test_bench.py --ignore tests/test_generate.py
+    run_tests .venvs/lowest/bin/python -q --ignore tests/test_bench.py --ignore tests/test_generate.py
 }
 
 refuse_in_tracked_files() { # WHAT PATTERN

@@ -69,6 +69,14 @@ prepare_environment() { # FOLDER PYTHON REQUIREMENTS
   printf '%s\n' "$state" >"$folder/prepared.txt" # last, so that what was cut off is done again
 }
 
+# Run pytest with two processes: a test mostly waits. The tests of a file stay together, as they share what they start.
+run_tests() { # PYTHON ARGUMENTS...
+  local python=$1 processes=(-n 2 --dist loadfile)
+  shift
+  [[ " $* " != *" --soak "* ]] || processes=(-n 0) # which shows its figures, and has the cores for itself
+  "$python" -m pytest "${processes[@]}" "$@"
+}
+
 # Install what tests need beside their Python environment. A test whose part is missing says so, and fails in CI.
 prepare_test_parts() { # PYTHON
   PYTHON=$1 scripts/install_prism.sh >/dev/null || say "going on without Prism"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Set everything up and run all tests, on Python 3.11 and every newer one that is on this machine.
-# Arguments go to pytest: scripts/test.sh -k phone; --soak runs the soak test in full and property tests far longer.
+# Arguments go to pytest: scripts/test.sh -k phone; --soak runs the soak test in full and property tests far longer,
+# and -n 0 runs the tests one after the other.
 #
 # PYTHONS    see environment.sh: PYTHONS=python3.12 scripts/test.sh
 set -euo pipefail
@@ -11,12 +12,12 @@ say "tests run on Python $(cut -d " " -f 1 <<<"$pythons" | paste -sd " ")"
 
 prepare_test_parts "$(oldest_python)"
 
-# One after the other: the tests of a client that keeps time are not made to fight for the cores.
+# One Python after the other: the tests of a client that keeps time are not made to fight for the cores.
 failed=()
 while read -r version python <&3; do
   prepare_environment ".venvs/$version" "$python" requirements/test.txt
   say "Python $version"
-  ".venvs/$version/bin/python" -m pytest "$@" || failed+=("$version")
+  run_tests ".venvs/$version/bin/python" "$@" || failed+=("$version")
 done 3<<<"$pythons"
 
 [[ ${#failed[@]} -eq 0 ]] || fail "tests failed on Python ${failed[*]}"

@@ -328,7 +328,9 @@ def test_a_key_that_is_long_is_shown_in_part() -> None:
     assert len(error_of({"k" * 1000: b""})) < 150
 
 
-@pytest.mark.parametrize("traits", ["text", [("a", 1)], 5, {"a"}, object(), True, 0, ""], ids=repr)
+@pytest.mark.parametrize(
+    "traits", ["text", [("a", 1)], 5, {"a"}, pytest.param(object(), id="an object"), True, 0, ""], ids=repr
+)
 def test_traits_must_be_a_mapping(traits: object) -> None:
     assert "it must be a mapping such as a dict" in error_of(traits)
 
