@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag
 
+import click
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.ext import napoleon
@@ -34,6 +35,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
 nitpicky = True
 nitpick_ignore_regex = [(r"py:(class|exc|data)", r"(?!interakt_track\.).*|.*\._.*"), ("py:obj", ".*")]
 default_role = "py:obj"
+smartquotes = False  # they would make a dash of an option's two
 
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -77,6 +79,21 @@ def read_google_style(  # the signature is Sphinx's
         lines[:] = napoleon.GoogleDocstring(lines, style, app, what, name, thing, options).lines()
 
 
+def show_examples(_: Sphinx, __: click.Context, lines: list[str]) -> None:
+    """Make code of what is indented in the end of a command's help; what click must not wrap comes as verse."""
+    was_code = False
+    for line in lines.copy():
+        text = line.removeprefix("| ")
+        is_code = text.startswith("  ")
+        if is_code and not was_code:
+            lines += ["", ".. code-block:: text", ""]
+        elif was_code and not is_code:
+            lines += [""]
+        lines += [f"   {text[2:]}" if is_code else text]
+        was_code = is_code
+        del lines[0]
+
+
 class SettingsTable(SphinxDirective):
     """`settings`: the table of all settings."""
 
@@ -89,4 +106,5 @@ def setup(app: Sphinx) -> None:
     """Register these."""
     app.connect("autodoc-process-docstring", read_google_style)
     app.connect("source-read", link_to_repository)
+    app.connect("sphinx-click-process-epilog", show_examples)
     app.add_directive("settings", SettingsTable)
