@@ -53,6 +53,9 @@ html_show_sphinx = False
 html_show_search_summary = False  # it would be fetched, which a page that is opened as a file may not do
 html_theme_options = {"source_repository": REPOSITORY, "source_branch": "HEAD", "source_directory": "docs/"}
 
+HIDDEN = {"fields", "follow_recording", "note_refusal", "record", "start_anew", "wants"}
+"""Methods that only rooms of the package call."""
+
 LOCAL_LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s]+)(?=\))")
 
 
@@ -77,6 +80,18 @@ def read_google_style(  # the signature is Sphinx's
     if what not in ("attribute", "data", "property"):
         style = napoleon.Config(napoleon_use_ivar=True)
         lines[:] = napoleon.GoogleDocstring(lines, style, app, what, name, thing, options).lines()
+
+
+def hide(_: Sphinx, __: str, name: str, thing: object, *___: object) -> bool | None:
+    """Leave out what is nobody's to call, and what Python writes of the fields of a named tuple."""
+    return True if name in HIDDEN or (thing.__doc__ or "").startswith("Alias for field number") else None
+
+
+def draw_dashes(_: Sphinx, doctree: nodes.document) -> None:
+    """Put a dash between an argument and its meaning, where Sphinx leaves that to smart quotes."""
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
 
 
 def show_examples(_: Sphinx, __: click.Context, lines: list[str]) -> None:
@@ -104,7 +119,9 @@ class SettingsTable(SphinxDirective):
 
 def setup(app: Sphinx) -> None:
     """Register these."""
+    app.connect("autodoc-skip-member", hide)
     app.connect("autodoc-process-docstring", read_google_style)
     app.connect("source-read", link_to_repository)
+    app.connect("doctree-read", draw_dashes)
     app.connect("sphinx-click-process-epilog", show_examples)
     app.add_directive("settings", SettingsTable)

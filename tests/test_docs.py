@@ -97,7 +97,7 @@ def test_commands_that_are_not_run_exist(command: str) -> None:
     if program == "interakt-track":
         parse(*arguments)
     else:
-        assert program in {".", "export", "gunicorn", "pip", "python3", "unset"}
+        assert program in {".", "celery", "export", "gunicorn", "pip", "python", "python3", "unset", "uvicorn"}
 
 
 def test_code_of_files_is_that_of_examples_and_of_the_library() -> None:
