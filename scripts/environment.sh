@@ -83,4 +83,5 @@ prepare_test_parts() { # PYTHON
   scripts/install_published.sh || say "going on without the published SDK"
   PYTHON=$1 scripts/install_datasets.sh >/dev/null || say "going on without the data sets"
   scripts/install_system_parts.sh || say "going on without the programs that are missing"
+  (prepare_environment .venvs/oscar "$1" requirements/oscar.txt) || say "going on without the shop"
 }

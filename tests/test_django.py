@@ -189,11 +189,11 @@ def test_outside_of_a_transaction_a_call_is_made_at_once(sandbox: Sandbox) -> No
 
 
 def test_arguments_are_those_of_the_call() -> None:
-    order = {"total": 5, "lines": [{"sku": "A"}]}
+    order: dict[str, Any] = {"total": 5, "lines": [{"sku": "A"}]}
     with capture() as sent, transaction.atomic():
         event(user_id="u1", event="Order Placed", traits=order)
         called_by = datetime.now(UTC)
-        order["lines"][0]["sku"] = "B"  # type: ignore[index]
+        order["lines"][0]["sku"] = "B"
         order.clear()
 
     assert sent.events() == [SentEvent("Order Placed", user_id="u1", traits={"total": 5, "lines": [{"sku": "A"}]})]
