@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from running import PROGRAMS
 
@@ -16,16 +17,24 @@ class Service:
     """Several processes that serve until they are stopped, and are read while they do.
 
     Args:
-        command: What Python runs as a module, in this folder, with its arguments.
+        command: What Python runs as a module, with its arguments.
         environment: On top of the test's own.
         pass_fds: What they inherit.
+        folder: Where they run; None: here.
+
+    Attributes:
+        exit_status: What the first of them is to end with when it is stopped.
     """
 
-    def __init__(self, *command: str, environment: dict[str, str], pass_fds: Sequence[int] = ()) -> None:
+    exit_status = 0
+
+    def __init__(
+        self, *command: str, environment: dict[str, str], pass_fds: Sequence[int] = (), folder: Path | None = None
+    ) -> None:
         self.written = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
-            cwd=PROGRAMS,
+            cwd=folder or PROGRAMS,
             env={**os.environ, **environment},
             pass_fds=pass_fds,
             stdout=subprocess.PIPE,
@@ -47,7 +56,7 @@ class Service:
         """Stop it gracefully; return when every process of it has ended."""
         self.process.send_signal(signal.SIGTERM)
         self.written += self._output.read()
-        assert self.process.wait() == 0, self.written
+        assert self.process.wait() == self.exit_status, self.written
 
     def kill(self) -> None:
         """Kill all processes of it at once, also those that outlived the first one."""
