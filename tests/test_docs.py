@@ -1,6 +1,8 @@
 """The pages of docs/, held against the project: code runs and prints what it says; what is not run is declared."""
 
+import inspect
 import re
+import runpy
 import shlex
 import socket
 import tomllib
@@ -9,13 +11,17 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from blocks import FENCE, Block, Place, blocks_of, place
+from blocks import Block, Place, blocks_of, place
 from command_line import parse
 from service import Service
+
+from interakt_track._settings import Settings
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+
+CHECK_SITE = runpy.run_path(str(ROOT / "scripts" / "check_site.py"))
 
 BLOCKS = {page: blocks_of(page) for page in PAGES}
 ALL = [block for blocks in BLOCKS.values() for block in blocks]
@@ -86,8 +92,19 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     ]
 
     assert undeclared == []
-    assert [fence for fence in fences if "{" in fence and fence not in DIRECTIVES] == []
-    assert len([fence for fence in fences if "{" not in fence]) == len(FENCE.findall(text)), "a fence has no language"
+    assert {fence for fence in fences if "{" in fence} <= DIRECTIVES
+    assert len(fences) == text.count("\n```\n"), "a fence that opens has no language"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_of_a_page_is_used_on_it(page: Path) -> None:
+    unused = [
+        block.file
+        for number, block in enumerate(BLOCKS[page])
+        if block.file and not any(Path(block.file).stem in later.text for later in BLOCKS[page][number + 1 :])
+    ]
+
+    assert [name for name in unused if not str(name).startswith("test_")] == []  # pytest finds those
 
 
 @pytest.mark.parametrize("command", NOT_RUN)
@@ -152,3 +169,49 @@ def test_every_page_is_in_a_table_of_contents() -> None:
     }
 
     assert sorted(set(PAGES) - listed - {DOCS / "index.md"}) == []
+
+
+def test_the_table_of_settings_says_what_the_code_says() -> None:
+    table = runpy.run_path(str(DOCS / "settings_table.py"))["settings_table"]()
+
+    rows = re.findall(
+        r"py:data:: interakt_track\.(\w+)\n.*?\n   +- ``(.+?)``\n   +- ``(.+?)``\n   +- \S", table, re.DOTALL
+    )
+
+    assert [name for name, _, _ in rows] == list(inspect.signature(Settings).parameters)
+    assert ("when_full", '"drop" | "block" | "raise"', '"drop"') in rows
+    assert ("on_error", "Callable[[TrackError, QueueMessage], object] | None", "None") in rows
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "address"),
+    [
+        ("index.html", '<script src="https://cdn.example/x.js"></script>', "https://cdn.example/x.js"),
+        ("index.html", '<link rel="stylesheet" href="//fonts.example/x.css">', "//fonts.example/x.css"),
+        ("index.html", '<img src="https://badges.example/x.svg">', "https://badges.example/x.svg"),
+        ("x.css", "@font-face { src: url('https://fonts.example/x.woff2') }", "fonts.example"),
+        ("x.css", '@import "other.css";', "other.css"),
+    ],
+)
+def test_a_site_that_needs_another_machine_is_found(tmp_path: Path, name: str, text: str, address: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    problems = CHECK_SITE["find_problems"](tmp_path)
+
+    assert [address in problem for problem in problems if "would load" in problem] == [True]
+
+
+def test_a_site_may_lead_to_another_machine(tmp_path: Path) -> None:
+    text = (
+        '<a href="https://x.example/">x</a><link rel="canonical" href="https://x.example/"><script src="x.js"></script>'
+    )
+    (tmp_path / "index.html").write_text(text, encoding="utf-8")
+
+    assert [problem for problem in CHECK_SITE["find_problems"](tmp_path) if "would load" in problem] == []
+
+
+def test_a_public_name_that_no_page_describes_is_found(tmp_path: Path) -> None:
+    names = CHECK_SITE["NAMES"] - {"interakt_track.flush"}
+    (tmp_path / "index.html").write_text("".join(f'<dt id="{name}">' for name in names), encoding="utf-8")
+
+    assert CHECK_SITE["find_problems"](tmp_path) == ["no page describes interakt_track.flush"]
