@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install the programs that tests run and no Python package brings, where they are missing: curl, and a
-# Chromium for the tests of the sandbox's page.
+# Install the programs that tests run and no Python package brings, where they are missing: curl, a Redis for the tests of
+# Celery, and a Chromium for those of the sandbox's page.
 #
 # It knows Debian's and Ubuntu's package manager, and needs root or sudo for it; elsewhere it says what to install.
 set -euo pipefail
@@ -15,6 +15,7 @@ missing=()
 command -v curl >/dev/null || missing+=(curl)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
   missing+=(chromium)
+command -v redis-server >/dev/null || missing+=(redis-server)
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 if ! command -v apt-get >/dev/null; then
