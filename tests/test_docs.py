@@ -158,6 +158,19 @@ def test_the_page_about_gunicorn_serves_and_sends(tmp_path: Path) -> None:
     assert arrived == Counter(f"u{number}" for number in range(10))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_to_elsewhere_have_a_form_that_can_be_followed(page: Path) -> None:
+    links = re.findall(r"\]\((\w+:[^)\s]*)\)|<(\w+://[^>]+)>", page.read_text(encoding="utf-8"))
+
+    wrong = [
+        link
+        for link in map("".join, links)
+        if not re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/\S*)?|http://127\.0\.0\.1:\d+/", link)
+    ]
+
+    assert wrong == []
+
+
 def test_every_page_is_in_a_table_of_contents() -> None:
     listed = {
         (page.parent / entry).with_suffix(".md").resolve()
