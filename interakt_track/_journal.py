@@ -108,12 +108,13 @@ class Journal:
 
     def restore(self, messages: Iterable[Message]) -> None:
         """Write messages to a file that took another's place, under their old ids, unless they are there."""
+        taken_out = {row_id for (row_id,) in self.database.fetch("SELECT id FROM removed")}
         for message in messages:
             record = message.record
-            if record is not None and record.file == self.salt and not record.is_gone:
-                origin = self.origin if record.is_own else 0
-                values = (record.id, origin, self._number(message.account), *payload(message))
-                self.database.execute(RESTORE, values)
+            if record is None or record.file != self.salt or record.is_gone or record.id in taken_out:
+                continue
+            origin = self.origin if record.is_own else 0
+            self.database.execute(RESTORE, (record.id, origin, self._number(message.account), *payload(message)))
 
     # Called by the one that holds the lease.
 

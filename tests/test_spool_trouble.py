@@ -20,7 +20,7 @@ import pytest
 from spool_shell import Shell
 from spool_shop import delivered, numbers_in, out_of_order
 
-from interakt_track import Client, Receipt, SpoolError
+from interakt_track import Client, Receipt, SpoolError, SpoolFile
 from interakt_track._journal import Journal
 from interakt_track._salvage import carry_over, replace_damaged
 from interakt_track.sandbox import Sandbox
@@ -121,7 +121,8 @@ def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
     clients: list[Client] = []
 
     def make(**settings: object) -> Client:
-        clients.append(Client(write_key="test-key", host=sandbox.url, flush_interval=0.01, **settings))  # type: ignore[arg-type]  # whatever a test asks for
+        defaults = {"write_key": "test-key", "host": sandbox.url, "flush_interval": 0.01}
+        clients.append(Client(**{**defaults, **settings}))  # type: ignore[arg-type]  # whatever a test asks for
         return clients[-1]
 
     yield make
@@ -613,6 +614,26 @@ def test_damage_that_shows_in_what_is_read_at_opening(
     if table == "floor":  # the accounts are known by what is in the other
         assert times(sandbox) == dict.fromkeys(range(20), 1)
         assert out_of_order(sandbox.requests, lambda earlier, later: True) == []
+
+
+def test_a_person_who_was_erased_stays_so_when_the_file_is_replaced(
+    new_client: NewClient, folder: Path, path: Path
+) -> None:
+    client = new_client(spool=path, write_key="another-key")  # what waits is kept, and in memory
+    for user_id in ("u1", "u2", "u1"):
+        client.event(user_id, "e")
+    spool = client._engine.spool
+    assert spool is not None
+    wait_until(lambda: not spool.has_own())
+    with SpoolFile(path) as file:
+        assert file.erase(user_id="u1").waiting == 2
+
+    report_damage(client)
+    wait_until(lambda: bool(list(folder.glob("*.damaged-*"))))
+    wait_until(lambda: client.stats().spool_problem is None)
+
+    with SpoolFile(path) as file:
+        assert [message.user_id for message in file.waiting()] == ["u2"]
 
 
 def test_a_row_without_an_account_is_damage(
