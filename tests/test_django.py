@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import unittest
@@ -156,6 +157,34 @@ def test_a_call_waits_for_the_commit(sandbox: Sandbox) -> None:
         {"userId": "u1", "countryCode": "+91", "phoneNumber": "9876543210", "traits": {"name": "Asha"}, "tags": ["new"]}
     ]
     assert track.stats().delivered == 2
+
+
+def test_all_arguments_are_those_of_the_sdk(sandbox: Sandbox) -> None:
+    when = datetime(2025, 3, 27, 13, 26, 52, tzinfo=UTC)
+    customer: dict[str, Any] = {"tags": ["new"], "created_at": when, "add_to_sales_cycle": True, "priority": "high"}
+    order: dict[str, Any] = {"created_at": when, "priority": "low"}
+
+    with capture() as expected:
+        track.identify("u1", 44, "7700 900123", {"name": "Asha"}, **customer)
+        track.event("u1", "Order Placed", {"total": 5}, 44, "7700 900123", **order)
+    with capture() as sent, transaction.atomic():
+        identify("u1", 44, "7700 900123", {"name": "Asha"}, **customer)
+        event("u1", "Order Placed", {"total": 5}, 44, "7700 900123", **order)
+        for call in (identify, event):
+            with pytest.raises(InvalidMessageError, match="priority"):
+                call("u1", **{"event": "x"} if call is event else {}, priority="highest")
+
+    assert list(sent) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("ours", "sdks"), [(identify, track.identify), (event, track.event)], ids=["identify", "event"]
+)
+def test_the_calls_have_the_sdks_signatures(ours: Callable[..., None], sdks: Callable[..., track.Receipt]) -> None:
+    parameters = dict(inspect.signature(ours).parameters)
+    del parameters["using"]
+
+    assert parameters == dict(inspect.signature(sdks).parameters)
 
 
 def test_what_is_rolled_back_is_not_sent(sandbox: Sandbox) -> None:

@@ -53,10 +53,10 @@ def run(*words: str) -> int:
 
 
 def test_the_file_is_the_projects(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = run("status", "--json")
+    call_command("interakt_spool", "status", "--json")
 
     found = json.loads(capsys.readouterr().out)
-    assert (0, str(path), 2) == (status, found["path"], found["waiting"])
+    assert (str(path), 2) == (found["path"], found["waiting"])
     assert [True] == [account["is_own"] for account in found["accounts"]]
 
 
