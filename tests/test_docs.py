@@ -59,8 +59,7 @@ def problem_of(block: Block, here: Place) -> str | None:
 
 def type_in(block: Block, here: Place) -> str | None:
     """Type a block's commands one after the other, and compare what follows each with what it writes."""
-    for dialogue in re.split(r"^(?=\$ )", block.text, flags=re.MULTILINE)[1:]:
-        command, _, expected = dialogue[2:].partition("\n")
+    for command, expected in block.dialogues:
         ran = here.type(command, block.faults)
         pattern = re.escape(expected.strip()).replace("…", ".*")
         written = "\n".join(line.rstrip() for line in ran.stdout).strip()
@@ -156,6 +155,13 @@ def test_the_page_about_gunicorn_serves_and_sends(tmp_path: Path) -> None:
         arrived = Counter(body["userId"] for body in here.sandbox.events)
 
     assert arrived == Counter(f"u{number}" for number in range(10))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_blocks_are_no_wider_than_the_column(page: Path) -> None:
+    wide = [line for block in BLOCKS[page] if page.name != "architecture.md" for line in block.text.splitlines()]
+
+    assert [line for line in wide if len(line) > 88] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -63,7 +63,12 @@ class Block(NamedTuple):
     @property
     def commands(self) -> list[str]:
         """What a person types, of a console block."""
-        return [line[2:] for line in self.text.splitlines() if line.startswith("$ ")]
+        return [command for command, _ in self.dialogues]
+
+    @property
+    def dialogues(self) -> list[tuple[str, str]]:
+        """What a person types, and what is written below it, of a console block."""
+        return re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", self.text, re.MULTILINE)
 
     @property
     def printed(self) -> list[str]:
