@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "interakt_track"
 OURS = sorted(
     path
-    for folder in ("benchmarks", "examples", "interakt_track", "pytest_interakt_track", "scripts", "tests", "track")
+    for folder in ("benchmarks", "docs", "examples", "interakt_track", "pytest_interakt_track", "scripts", "tests", "track")
     for path in (ROOT / folder).rglob("*.py")
 )
 
