@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import interakt_track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Protocol, TypeVar
 
@@ -46,12 +46,12 @@ class Flushing:
 
     def __call__(self, handler: HandlerT) -> HandlerT:
         """Return the handler, whose calls flush."""
-        if inspect.iscoroutinefunction(handler):
+        if is_awaited(handler):
 
             @functools.wraps(handler)
             async def flushes_awaited(*args: Any, **kwargs: Any) -> object:
                 async with self._within(context_of(*args, *kwargs.values())):
-                    return await handler(*args, **kwargs)
+                    return await cast("Awaitable[object]", handler(*args, **kwargs))
 
             return cast("HandlerT", flushes_awaited)
 
@@ -164,6 +164,11 @@ def flushing(
         raise ValueError("margin and timeout are seconds, 0 or more")
     options = Flushing(context, client, margin, timeout)
     return options if handler is None else options(handler)
+
+
+def is_awaited(handler: Callable[..., object]) -> bool:
+    """Tell whether calls of a handler, a function or an object, have to be awaited."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
 def context_of(*arguments: object) -> Context | None:

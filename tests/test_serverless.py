@@ -80,6 +80,23 @@ def test_a_coroutine_function_has_sent_when_it_returns(sandbox: Sandbox, slow_cl
     assert inspect.iscoroutinefunction(handler)
 
 
+def test_an_object_that_is_called_may_be_a_handler(sandbox: Sandbox, slow_client: Client) -> None:
+    class Handler:
+        def __call__(self, event: str, context: object) -> str:
+            slow_client.event(user_id="u1", event=event)
+            return event
+
+    class Awaited:
+        async def __call__(self, event: str, context: object) -> str:
+            slow_client.event(user_id="u1", event=event)
+            return event
+
+    assert flushing(client=slow_client)(Handler())("Order Placed", None) == "Order Placed"
+    assert len(sandbox.events) == 1
+    assert asyncio.run(flushing(client=slow_client)(Awaited())("Order Paid", None)) == "Order Paid"
+    assert len(sandbox.events) == 2
+
+
 def test_the_event_loop_goes_on_while_a_coroutine_function_flushes() -> None:
     went_on = threading.Event()
     client: Any = Tracker(while_flushing=lambda: went_on.wait(10))

@@ -16,6 +16,7 @@ from uuid import UUID
 import interakt_track
 import track
 from interakt_track import InvalidMessageError, Stats
+from interakt_track.serverless import flushing
 from interakt_track.testing import Capture, Messages, SentEvent, SentMessage, SentUser, capture
 from interakt_track_client import AuthenticatedClient
 from track import (
@@ -244,6 +245,26 @@ def a_test_of_an_application() -> None:
     SentEvent(user_id="u1")  # type: ignore[call-arg]  # an event has a name
     print(sent.users[0].event)  # type: ignore[attr-defined]  # a customer has none
     order.traits = {}  # type: ignore[misc]  # frozen
+
+
+async def handlers_of_a_frozen_host() -> None:
+    @flushing
+    def handler(event: str, context: object) -> int:
+        return len(event)
+
+    @flushing(timeout=5)
+    async def awaited(event: str, context: object) -> int:
+        return len(event)
+
+    assert_type(handler("", None), int)
+    assert_type(await awaited("", None), int)
+    with flushing(client=Client(write_key="key")):
+        pass
+    async with flushing(margin=1):
+        pass
+
+    handler(1, None)  # type: ignore[arg-type]  # its arguments are still its own
+    flushing(context=5)  # type: ignore[call-overload]  # a number has no time left
 
 
 def names_of_1_0_x() -> None:
