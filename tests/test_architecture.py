@@ -16,11 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "interakt_track"
-OURS = sorted(
-    path
-    for folder in ("benchmarks", "docs", "examples", "interakt_track", "pytest_interakt_track", "scripts", "tests", "track")
-    for path in (ROOT / folder).rglob("*.py")
-)
+FOLDERS = ("benchmarks", "docs", "examples", "interakt_track", "pytest_interakt_track", "scripts", "tests", "track")
+OURS = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 HTTP_ROOMS = {"__init__", "_async_sender", "_attempt", "_http", "_network", "_requests", "_sender"}
 SERVING = {"sandbox._board", "sandbox._connection", "sandbox._server", "sandbox._stream"}

@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from blocks import Block, Place, blocks_of, place
+from blocks import FENCE, Block, Place, blocks_of, place
 from command_line import parse
 from service import Service
 
@@ -96,14 +96,19 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_file_of_a_page_is_used_on_it(page: Path) -> None:
+def test_every_file_of_a_page_has_a_name_and_is_used_on_it(page: Path) -> None:
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+
     unused = [
         block.file
         for number, block in enumerate(BLOCKS[page])
         if block.file and not any(Path(block.file).stem in later.text for later in BLOCKS[page][number + 1 :])
     ]
 
+    unnamed = [block.file for block in BLOCKS[page] if block.file and f"`{block.file}`" not in prose]
+
     assert [name for name in unused if not str(name).startswith("test_")] == []  # pytest finds those
+    assert unnamed == []
 
 
 @pytest.mark.parametrize("command", NOT_RUN)
