@@ -77,10 +77,17 @@ class Flushing:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Flush in another thread, so that the event loop goes on meanwhile."""
-        import asyncio  # noqa: PLC0415 - whoever comes here has it
+        """Flush in another thread, so that the event loop goes on meanwhile; in this one, where none can be started."""
+        from asyncio import get_running_loop  # noqa: PLC0415 - whoever comes here has it
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
 
-        await asyncio.to_thread(self._flush, self._seconds())
+        executor = ThreadPoolExecutor(1)  # the loop's own may be busy, and asyncio cannot end one that has no thread
+        try:
+            await get_running_loop().run_in_executor(executor, self._flush, self._seconds())
+        except RuntimeError:
+            self._flush(self._seconds())
+        finally:
+            executor.shutdown(wait=False)
 
     def _within(self, context: Context | None) -> Flushing:
         return Flushing(self._context or context, self._client, self._margin, self._timeout)
@@ -97,10 +104,11 @@ class Flushing:
 
     def _flush(self, seconds: float) -> None:
         tracker = self._client or interakt_track
-        if tracker.flush(seconds):
-            # Ends the threads, and with them their connections: one that is kept while the process is frozen may be
-            # gone when it wakes, which a clock that stood still does not tell; a request into it would be in doubt.
-            tracker.join(0)
+        is_settled = tracker.flush(seconds)
+        # Ends idle threads, and with them their connections: one that is kept while the process is frozen may be gone
+        # when it wakes, which a clock that stood still does not tell; a request into it would be in doubt.
+        tracker.join(0)
+        if is_settled:
             return
         stats = tracker.stats()
         left = stats.waiting + stats.in_flight

@@ -115,6 +115,24 @@ def test_the_event_loop_goes_on_while_a_coroutine_function_flushes() -> None:
     assert client.results == [True]
 
 
+def test_where_no_thread_can_be_started_a_coroutine_function_flushes_in_its_own(
+    sandbox: Sandbox, slow_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    @flushing(client=slow_client, context=Context(30))
+    async def handler(event: str) -> str:
+        slow_client.event(user_id="u1", event=event)
+        return event
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        assert asyncio.run(handler("Order Placed")) == "Order Placed"
+
+    assert len(sandbox.events) == 1
+
+
 @pytest.mark.parametrize("is_awaited", [False, True], ids=["function", "coroutine function"])
 def test_what_a_handler_raises_is_raised_as_it_is(sandbox: Sandbox, slow_client: Client, is_awaited: bool) -> None:
     error = LookupError("no such order")
