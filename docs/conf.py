@@ -56,6 +56,7 @@ html_theme_options = {"source_repository": REPOSITORY, "source_branch": "HEAD", 
 HIDDEN = {"fields", "follow_recording", "note_refusal", "record", "start_anew", "wants"}
 """Methods that only rooms of the package call."""
 
+SHORT_NAME = re.compile(rf"(?<!`)`track\.({'|'.join(interakt_track.__all__)})`(?!`)")
 LOCAL_LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s]+)(?=\))")
 
 
@@ -76,7 +77,11 @@ def link_to_repository(_: Sphinx, docname: str, source: list[str]) -> None:
 def read_google_style(  # the signature is Sphinx's
     app: Sphinx, what: str, name: str, thing: object, options: Any, lines: list[str]
 ) -> None:
-    """Turn sections of docstrings into fields, but for attributes: napoleon takes "None: …" for a type there."""
+    """Turn sections of docstrings into fields, but for attributes: napoleon takes "None: …" for a type there.
+
+    Names that docstrings have of `track` are those of `interakt_track`.
+    """
+    lines[:] = [SHORT_NAME.sub(r":py:obj:`track.\1 <interakt_track.\1>`", line) for line in lines]
     if what not in ("attribute", "data", "property"):
         style = napoleon.Config(napoleon_use_ivar=True)
         lines[:] = napoleon.GoogleDocstring(lines, style, app, what, name, thing, options).lines()

@@ -29,7 +29,7 @@ NOT_RUN = [command for block in ALL if block.not_run for command in block.comman
 
 ANY_FENCE = re.compile(r"^```(\S+)", re.MULTILINE)
 TOCTREE = re.compile(r"^```\{toctree\}\n(?::.*\n)*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-DIRECTIVES = {"{eval-rst}", "{literalinclude}", "{toctree}"}
+DIRECTIVES = {"{eval-rst}", "{include}", "{literalinclude}", "{toctree}"}
 
 
 def name_of(page: Path) -> str:
@@ -125,7 +125,7 @@ def test_code_of_files_is_that_of_examples_and_of_the_library() -> None:
     found = {
         path.resolve().joinpath("..", name).resolve().relative_to(ROOT).parts[0]
         for path in PAGES
-        for name in re.findall(r"^```\{literalinclude\} (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        for name in re.findall(r"^```\{(?:literal)?include\} (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
 
     assert found <= {"examples", "interakt_track"}, "what is shown of a file is run by that folder's tests"
