@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "examples" / "oscar"
 ENVIRONMENT = ROOT / ".venvs" / "oscar"
 
-pytestmark = pytest.mark.timeout(240)  # most of it for Oscar's migrations
+pytestmark = pytest.mark.timeout(120)
 
 
 class Arrived(NamedTuple):
