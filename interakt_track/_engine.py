@@ -303,14 +303,14 @@ class Engine:
 
     def _read_here(self) -> float:
         """Look after the files that no thread looks after; return until when that is enough."""
-        to_read = [spool for spool in self._spools if not spool.has_thread()]
-        for spool in to_read:
-            spool.step()
-        return monotonic() + STEP if to_read else FOREVER
+        for spool in self._spools:
+            if not spool.has_thread():
+                spool.step()
+        return monotonic() + STEP if self._spools else FOREVER  # what a file's thread has read wakes nobody here
 
     def _is_sent(self) -> bool:
         """Tell whether nothing waits or is in flight, though a failure may still have to be reported."""
-        return self.queue.is_sent() and not any(spool.has_unread() for spool in self._spools)
+        return self.queue.is_sent() and not any(spool.has_own() for spool in self._spools)
 
     def _end(self, message: Message) -> Outcome:
         """End a message whose call has no time left."""

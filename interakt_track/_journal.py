@@ -183,7 +183,9 @@ class Journal:
         """Remove messages that were delivered."""
         ids = _ids(messages)
         removed = self.database.settle(f"DELETE FROM waiting WHERE id IN ({_marks(ids)})", ids).rowcount
-        self.database.is_doubted |= removed < len(ids)
+        if removed < len(ids):  # damage, or somebody took out what was in flight; it is counted as delivered
+            self.database.is_doubted = True
+            self.count_removed(messages)
 
     def take_out(self, row_id: int) -> bool:
         """Remove a message called here whose call tells of it; False when it was not there any more."""
@@ -201,7 +203,9 @@ class Journal:
         text = mask_personal_data(error.message) if isinstance(error, APIError) else str(error)
         said = (self.origin, type(error).__name__, status_code, text, time.time())
         moved = self.database.settle(REJECT, (attempts, *said, row_id)).rowcount
-        self.database.is_doubted |= moved == 0
+        if moved == 0:
+            self.database.is_doubted = True
+            self._count_removed((row_id,))
 
     def starts(self, number: int) -> list[float]:
         """Return how many seconds ago others started an account's last requests, the oldest first.

@@ -88,7 +88,8 @@ class Keeper:
             journal = self._journal_of([message])
             if journal is not None and message.record is not None:
                 with journal.lock:
-                    journal.take_out(message.record.id)
+                    if not journal.take_out(message.record.id):
+                        journal.count_removed([message])
                     _mark_gone([message])
                 self._let_go(journal, [message])
         except SpoolError as error:
@@ -133,7 +134,8 @@ class Keeper:
             return
         with journal.lock:
             if message.told_by == RAISE:
-                journal.take_out(message.record.id)
+                if not journal.take_out(message.record.id):
+                    journal.count_removed([message])
             else:
                 journal.reject(message.record.id, error, attempts=attempts)
             _mark_gone([message])

@@ -124,10 +124,6 @@ class Spool:
         """Have what was called so far sent without waiting for more."""
         self._attendant.hurry()
 
-    def has_unread(self) -> bool:
-        """Tell whether this process is to send, and has messages of its own that are not in the queue yet."""
-        return bool(self._aside) or (self._access.has_lease() and self.tally.handed > 0)
-
     def look(self, spooled: Spooled) -> None:
         """Find out how much waits in the file, whoever called it; without the queue's lock, for that may take long."""
         journal = self._access.journal

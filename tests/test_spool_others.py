@@ -213,6 +213,25 @@ def test_what_was_rejected_elsewhere_and_then_removed_counts_as_rejected(
     assert counts(other) == {"queued": 1, "rejected": 1}
 
 
+@pytest.mark.parametrize(("faults", "ended"), [("latency=400ms", "delivered"), ("latency=400ms,400=100%", "rejected")])
+def test_what_is_taken_out_while_it_is_in_flight_is_counted_once(
+    new_client: NewClient, path: Path, sandbox: Sandbox, faults: str, ended: str
+) -> None:
+    sandbox.faults = faults
+    client = new_client()
+    client.event("u1", "e")
+    sandbox.wait_for_requests(1)
+
+    with SpoolFile(path) as file:
+        assert file.erase(user_id="u1").waiting == 1
+
+    assert client.flush(10)
+    spool = client._engine.spool
+    assert spool is not None
+    spool.step()
+    assert counts(client) == {"queued": 1, ended: 1}
+
+
 def test_strikes_are_counted_on_across_processes(sandbox: Sandbox, new_client: NewClient, path: Path) -> None:
     sandbox.fail_next(1000, status=500)
     holder = new_holder(new_client, write_key="another-key")

@@ -308,6 +308,19 @@ def test_a_last_process_delivers_before_it_ends(pair: tuple[Shell, Shell], sandb
     assert arrivals(sandbox) == dict.fromkeys(range(8), 1)
 
 
+def test_a_last_process_delivers_though_its_file_is_read_late(pair: tuple[Shell, Shell], sandbox: Sandbox) -> None:
+    """It has never sent, and from Python 3.12 on can start no thread when it ends."""
+    first, second = pair
+    second.ask("from interakt_track._spool import Spool; from time import sleep; step = Spool._step")
+    second.ask("Spool._step = lambda *args: sleep(0.3) or step(*args)")
+    second.ask("[event('a', n) for n in range(8)] and None")
+
+    logs = first.leave(), second.leave()
+
+    assert logs == ("", "")
+    assert arrivals(sandbox) == dict.fromkeys(range(8), 1)
+
+
 def test_a_stopped_sender_is_waited_for(pair: tuple[Shell, Shell], sandbox: Sandbox, spool: Path) -> None:
     first, second = pair
     first.process.send_signal(signal.SIGSTOP)

@@ -746,7 +746,7 @@ def test_what_another_process_calls_while_the_file_is_replaced_arrives_once(
         wait_until(lambda: list(folder.glob("*.damaged-*Z")) != [])
         receipts += call(caller, range(120, 140))
         call(sender, range(5, 10))
-        wait_until(lambda: not sender._engine.spool.has_unread())  # it has passed by the ids that are still to come
+        wait_until(lambda: not sender._engine.spool.has_own())  # it has passed by the ids that are still to come
 
     is_flushed = caller.flush(20)
     assert is_flushed
