@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from lambda_host import LambdaHost
 from running import PROGRAMS
+from waiting import wait_until
 
 from interakt_track.sandbox import FaultPlan, Sandbox
 
@@ -115,7 +116,7 @@ def test_an_answer_that_comes_while_it_is_frozen_is_read_when_it_is_thawed(sandb
     host = deploy("lambda_shop.handler")
 
     host.invoke({"orders": [1]}, seconds=2.5)
-    sandbox.wait_for(2)
+    wait_until(lambda: [request.finished is not None for request in sandbox.requests] == [True, True])
     sandbox.faults = FaultPlan()
     host.invoke({"orders": [2]})
 
