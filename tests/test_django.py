@@ -16,6 +16,7 @@ import django_project
 import pytest
 from django.db import DatabaseError, connections, transaction
 from django.test import TestCase, override_settings
+from running import run_python
 
 import interakt_track as track
 from interakt_track import InvalidMessageError, SettingsError
@@ -350,6 +351,28 @@ def test_a_child_forked_within_a_transaction_leaves_it_to_the_parent(sandbox: Sa
 
     assert status == 0
     assert names(sandbox) == ["Order Placed"]
+
+
+# The extra
+
+
+def test_without_django_it_says_what_to_install() -> None:
+    code = 'import sys; sys.modules["django"] = None; import interakt_track.django'
+
+    ran = run_python("-c", code)
+
+    assert ran.stderr.splitlines()[-1] == (
+        'ModuleNotFoundError: interakt_track.django needs Django: pip install "interakt-track-python[django]"'
+    )
+
+
+def test_the_sdk_alone_imports_no_django() -> None:
+    code = 'import sys, track, interakt_track.cli; track.Client(enabled=False).event("u1", "x"); print(*sys.modules)'
+
+    imported = run_python("-c", code).stdout.split()
+
+    assert "track" in imported
+    assert "django" not in imported
 
 
 # Tests of applications

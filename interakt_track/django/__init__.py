@@ -15,7 +15,7 @@ from __future__ import annotations
 try:
     from ._commit import event, identify
 except ModuleNotFoundError as error:
-    if error.name != "django":
+    if (error.name or "").partition(".")[0] != "django":
         raise
     raise ModuleNotFoundError(
         'interakt_track.django needs Django: pip install "interakt-track-python[django]"', name=error.name

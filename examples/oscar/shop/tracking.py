@@ -41,7 +41,7 @@ def tell_addition(product: Any, user: Any, request: Any, **_: Any) -> None:
 def tell_order(order: Any, user: Any, **_: Any) -> None:
     """Say who has ordered, with the phone number of the parcel's address, and what; a guest is known by that alone."""
     address = order.shipping_address
-    user_id = user.pk if user is not None and user.is_authenticated else None
+    user_id = None if user is None else user.pk  # that of a guest is None, too
     phone_number = (address.phone_number if address is not None else None) or None
     if user_id is None and phone_number is None:
         return
