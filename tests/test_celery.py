@@ -7,26 +7,27 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import pytest
+from redis_broker import needs_redis, serving_redis
 from running import PROGRAMS
 from service import Service
 
 from interakt_track.sandbox import Sandbox
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a pool of forked children needs fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="a pool of forked children needs fork"),
+    needs_redis,
+]
 
 
 class CeleryWorker(Service):
     """`celery worker` with a pool of two forked children, for the tasks of `programs/shop_tasks.py`."""
 
-    def __init__(
-        self, sandbox: Sandbox, folder: Path, *options: str, import_events: int, flush_interval: float
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, broker: str, *options: str, import_events: int, flush_interval: float) -> None:
         environment = {
             "INTERAKT_HOST": sandbox.url,
-            "SHOP_FOLDER": str(folder),
+            "SHOP_BROKER": broker,
             "SHOP_IMPORT_EVENTS": str(import_events),
             "SHOP_FLUSH_INTERVAL": str(flush_interval),
         }
@@ -54,17 +55,19 @@ class CeleryWorker(Service):
 
 
 @pytest.fixture
-def work(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., CeleryWorker]]:
+def work(sandbox: Sandbox) -> Iterator[Callable[..., CeleryWorker]]:
     started: list[CeleryWorker] = []
 
-    def start(*options: str, import_events: int, flush_interval: float) -> CeleryWorker:
-        worker = CeleryWorker(sandbox, tmp_path, *options, import_events=import_events, flush_interval=flush_interval)
-        started.append(worker)
-        return worker
+    with serving_redis() as broker:
 
-    yield start
-    for worker in started:
-        worker.kill()
+        def start(*options: str, import_events: int, flush_interval: float) -> CeleryWorker:
+            worker = CeleryWorker(sandbox, broker, *options, import_events=import_events, flush_interval=flush_interval)
+            started.append(worker)
+            return worker
+
+        yield start
+        for worker in started:
+            worker.kill()
 
 
 def count(sandbox: Sandbox, event: str) -> Counter[int]:
@@ -99,10 +102,7 @@ def test_parent_and_children_deliver_each_event_once(sandbox: Sandbox, work: Cal
 def test_children_that_did_their_share_of_tasks_deliver_what_waits(
     sandbox: Sandbox, work: Callable[..., CeleryWorker]
 ) -> None:
-    """The tasks are so many that none waits in a child at the end.
-
-    With a broker that has no event loop, as a folder, Celery kills all but its first children when it stops.
-    """
+    """The tasks are so many that none waits in a child at the end."""
     worker = work("--max-tasks-per-child", "4", import_events=0, flush_interval=60)
 
     worker.queue("place", range(16))

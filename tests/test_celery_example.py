@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
+from redis_broker import needs_redis, serving_redis
 from running import PROGRAMS
 from service import Service
-from waiting import wait_until
 
 from interakt_track.sandbox import Sandbox
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="a pool of forked children needs fork"),
-    pytest.mark.skipif(
-        shutil.which("redis-server") is None and not os.environ.get("CI"),
-        reason="there is no Redis; scripts/install_system_parts.sh brings it",
-    ),
+    needs_redis,
 ]
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "celery"
@@ -34,14 +29,8 @@ PREFORK = ("--pool", "prefork", "--concurrency", "2")
 
 @pytest.fixture
 def broker() -> Iterator[str]:
-    """A Redis, at a path that is short enough for a socket."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "redis"
-        settings = ["--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", folder]
-        with subprocess.Popen(["redis-server", *settings], stdout=subprocess.DEVNULL) as server:
-            wait_until(path.exists)
-            yield f"redis+socket://{path}"
-            server.terminate()
+    with serving_redis() as url:
+        yield url
 
 
 class Worker(Service):

@@ -1,4 +1,4 @@
-"""A Celery application whose broker is a folder, tracking in its tasks; run by `tests/test_celery.py`.
+"""A Celery application tracking in its tasks; run by `tests/test_celery.py`.
 
 Run as a program it queues what its input says, such as `place 1 2 3`.
 """
@@ -19,15 +19,8 @@ track.flush_interval = float(os.environ["SHOP_FLUSH_INTERVAL"])
 for number in range(int(os.environ["SHOP_IMPORT_EVENTS"])):
     track.event(user_id=f"import-{number}", event="Shop Imported", traits={"number": number, "pid": os.getpid()})
 
-folder = os.environ["SHOP_FOLDER"]
-app = Celery("shop_tasks", broker="filesystem://")
+app = Celery("shop_tasks", broker=os.environ["SHOP_BROKER"])
 app.conf.update(
-    broker_transport_options={
-        "data_folder_in": folder,
-        "data_folder_out": folder,
-        "control_folder": folder,
-        "polling_interval": 0.05,
-    },
     task_ignore_result=True,
     worker_lost_wait=0.5,  # seconds it waits for a result of a killed child
 )
