@@ -50,6 +50,7 @@ class Access:
         self._known_id = 0
         self._lease = FileLock(f"{path}-lease")
         self._presence = FileLock(f"{path}-open")
+        self._is_leaving = False
         self._next_try = 0.0
 
     def open(self, restore: Callable[[Journal], None] | None = None) -> None:
@@ -124,27 +125,27 @@ class Access:
         return self._lease.is_held()
 
     def show_presence(self) -> None:
-        """Let others know that this process has the file open."""
-        self._presence.take(is_shared=True)
+        """Let others know that this process has the file open, unless it is about to leave."""
+        if not self._is_leaving:
+            self._presence.take(is_shared=True)
 
     def is_alone(self) -> bool:
         """Tell whether nobody else has the file open; whoever asks is about to leave, and not present from now on."""
-        self._presence.let_go()  # of two that leave at the same time, the second is alone
-        is_alone = self._presence.take()
-        self._presence.let_go()
-        return is_alone
+        self._is_leaving = True  # of two that leave at the same time, the second is alone
+        return not self._finds_others()
 
     def has_company(self) -> bool:
         """Tell whether somebody else has the file open."""
-        is_alone = self.is_alone()
+        has_company = self._finds_others()
         self.show_presence()
-        return not is_alone
+        return has_company
 
     def close(self) -> None:
         """Let another process have the lease, and close the file."""
         journal, self.journal = self.journal, None
         self._lease.let_go()
         self._presence.let_go()
+        self._is_leaving = False
         self._next_try = 0.0
         self.is_damaged = False
         self._let_go_replaced()
@@ -158,6 +159,12 @@ class Access:
         for journal in (self.journal, self._replaced_journal):
             if journal is not None:
                 journal.database.leave_to_parent()
+
+    def _finds_others(self) -> bool:
+        self._presence.let_go()
+        is_alone = self._presence.take()
+        self._presence.let_go()
+        return not is_alone
 
     def peek(self) -> int | None:
         """Return how many messages wait in the file while it is not open here; None when that cannot be told."""

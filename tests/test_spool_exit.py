@@ -146,6 +146,21 @@ atexit.register(leave)
     assert len(sandbox.requests) == 1
 
 
+def test_of_two_that_leave_at_the_same_time_one_stays_to_send(new_client: NewClient) -> None:
+    """Else each would leave what waits to the other one."""
+    spools = [client._engine.spool for client in (new_client(), new_client())]
+    wait_until(lambda: all(spool is not None and spool._access.journal is not None for spool in spools))
+    first, second = spools
+    assert first is not None
+    assert second is not None
+
+    is_first_alone = first.is_alone()
+    first.step()  # as its thread does between the question and what follows from it
+    is_second_alone = second.is_alone()
+
+    assert (is_first_alone, is_second_alone) == (False, True)
+
+
 def test_what_is_in_no_file_waits_for_retry_after_while_its_process_leaves_beside_another(
     new_client: NewClient, sandbox: Sandbox, path: Path
 ) -> None:
