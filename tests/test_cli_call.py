@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 from command_line import run
 from terminal import read_terminal
+from waiting import wait_until
 
 from interakt_track.sandbox import Sandbox
 
@@ -87,6 +88,8 @@ def test_the_key_is_asked_for_on_a_terminal_only(sandbox: Sandbox) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is needed")
 def test_whoever_gives_no_key_has_sent_nothing_and_that_is_no_refusal(sandbox: Sandbox) -> None:
+    import termios  # noqa: PLC0415 - there is none on Windows
+
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "interakt_track", "identify", "--user-id", "u1"]
     environment = {name: value for name, value in os.environ.items() if name != "INTERAKT_WRITE_KEY"}
@@ -97,6 +100,7 @@ def test_whoever_gives_no_key_has_sent_nothing_and_that_is_no_refusal(sandbox: S
         asked = b""
         while b"Write key" not in asked:
             asked += os.read(ours, 1024)
+        wait_until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO)  # what is typed before that is thrown away
         os.write(ours, b"\x04")  # the end of the input, as Ctrl-D types it
         shown = read_terminal(ours)
 
