@@ -88,7 +88,7 @@ def test_the_key_is_asked_for_on_a_terminal_only(sandbox: Sandbox) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is needed")
 def test_whoever_gives_no_key_has_sent_nothing_and_that_is_no_refusal(sandbox: Sandbox) -> None:
-    import termios  # noqa: PLC0415 - there is none on Windows
+    import termios  # there is none on Windows
 
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "interakt_track", "identify", "--user-id", "u1"]
