@@ -437,6 +437,7 @@ def test_what_arrives_while_everything_is_loaded_anew_is_not_lost(
 
 def test_clear_empties_the_page(sandbox: Sandbox, page: Page, api: httpx.Client) -> None:
     statuses(api, 2)
+    expect(page.locator("#requests li")).to_have_count(2)  # a click while the second comes would meet nothing
     page.locator("#requests a").first.click()
     expect(page.locator("#detail .facts")).to_be_visible()
 
