@@ -311,6 +311,8 @@ class Spool:
             self._queue.keepers.discard(self)
             self._attendant.dismiss()
             self.leave()
+            if self.has_own():  # a call has come between
+                self.begin()
 
     def _note_well(self, journal: Journal | None) -> None:
         """Forget what was wrong with the file once nothing waits in memory for it."""

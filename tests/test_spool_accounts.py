@@ -22,12 +22,6 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(write_key="test-key") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 def new_client(sandbox: Sandbox, path: Path) -> Iterator[NewClient]:
     with clients_of_spool(sandbox, path) as make:
         yield make
