@@ -116,6 +116,15 @@ def options(command: str) -> set[str]:
 # What becomes of it.
 
 
+def test_a_wrong_key_leads_to_the_check(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERAKT_WRITE_KEY", "another-key")
+
+    result = run("identify", "--user-id", "u1")
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith("\n`interakt-track check` tells what is wrong with the key\n")
+
+
 @pytest.mark.parametrize(("status", "exit_code"), [(400, 1), (404, 1), (429, 3), (500, 3), (503, 3)])
 def test_the_status_says_whether_it_was_refused_or_is_worth_another_try(
     sandbox: Sandbox, status: int, exit_code: int

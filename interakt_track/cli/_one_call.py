@@ -160,6 +160,8 @@ def _tell_failure(error: DeliveryError, *, is_json: bool) -> None:
         )
     else:
         click.echo(f"not delivered: {printable(str(error), at_most=500)}", err=True)
+        if isinstance(error, AuthenticationError):
+            click.echo("`interakt-track check` tells what is wrong with the key", err=True)
 
 
 def _show(call: Callable[[Client], Receipt], host: str | None, *, curl: bool, is_json: bool) -> None:
