@@ -26,10 +26,11 @@ ONLY_IMPORTED_BY = {
     "_async_engine": {"_async_client"},
     "_async_sender": {"_async_client", "_async_worker"},
     "_async_worker": {"_async_engine"},
-    "_client": {"__init__", "_default"},
+    "_client": {"__init__", "_default", "_postponed"},
     "_database": {"_access", "_salvage", "_spool_file"},
     "_default": {"__init__"},
     "_engine": {"_client"},
+    "_postponed": {"django._commit"},
     "_queue": {"_engine"},
     "_sender": {"_async_sender", "_engine"},
     "_spool": {"_engine"},
@@ -72,7 +73,12 @@ GUESTS_MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"cli", "importing", "sandbox"},
     "client": {"_published"},
-    "django": {"_settings", "cli", "django"},  # what a setting may be, to check each alone
+    "django": {  # what a setting may be, to check each alone; calls that wait for the commit
+        "_postponed",
+        "_settings",
+        "cli",
+        "django",
+    },
     "importing": {"_lease", "importing"},  # the lock of a file that is imported is one of the spool's
     "opentelemetry": set(),
     "request": {"_published"},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 
 import interakt_track
-from interakt_track import Client, Receipt, SettingsError
+from interakt_track import SettingsError
+from interakt_track._postponed import PostponedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +18,8 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
+    from interakt_track import Client
     from interakt_track._arguments import Priority
-    from interakt_track._errors import InvalidMessageError
-    from interakt_track._messages import Message
 
 
 def identify(
@@ -93,7 +94,9 @@ def _client(using: str | None) -> Client:
     """
     client = interakt_track._module_client.get()
     connection = transaction.get_connection(using)
-    return _ClientUntilCommit(client, connection) if _is_in_transaction(connection) else client
+    if not _is_in_transaction(connection):
+        return client
+    return PostponedCalls(client, partial(connection.on_commit, robust=True))
 
 
 def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
@@ -102,25 +105,3 @@ def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     Django's `get_autocommit` would make one: a call would fail where the database is away, and in asynchronous code.
     """
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
-
-
-class _ClientUntilCommit(Client):
-    """A client within a transaction: all that it does with a call but to accept it, which waits for the commit."""
-
-    __slots__ = ("_client", "_connection")
-
-    def __init__(self, client: Client, connection: BaseDatabaseWrapper) -> None:
-        self._client = client
-        self._connection = connection
-        self.__dict__ = client.__dict__  # it is that client, with its settings, queue and numbers
-
-    def _accept(self, message: Message, problems: list[InvalidMessageError] | None) -> Receipt:
-        client, settings = self._client, self._settings
-        if settings.strict and settings.enabled and not self._engine.recorded.is_on:
-            client._account_needed()  # a missing key is told here and now
-
-        def accept() -> None:  # Django wants its name, which a partial has not
-            client._accept_with_care(message, problems or [])
-
-        self._connection.on_commit(accept, robust=True)
-        return Receipt(message)
