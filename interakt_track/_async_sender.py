@@ -10,9 +10,9 @@ from interakt_track_client.api.track import create_event, create_user
 from interakt_track_client.models import UserRequest
 
 from ._errors import CallCancelledError, api_error
-from ._http import KEEPALIVE_EXPIRY, build_client, shared_ssl_context
+from ._http import KEEPALIVE_EXPIRY, build_client, delivering, shared_ssl_context
 from ._requests import request_model
-from ._sender import delivering, response_of
+from ._sender import response_of
 
 with suppress(ImportError):
     # What httpcore imports at the first connect, through anyio: that would stop the loop for some 30 ms.

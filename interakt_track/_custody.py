@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from time import monotonic
 
 from ._errors import DeliveryError, ExpiredError, SpoolError, UnreachableError
@@ -107,8 +106,10 @@ class Custody:
         messages = _sent(unit)
         record = messages[0].record
         if record is not None:
-            with suppress(SpoolError):  # then it is in doubt, should this process end now
+            try:
                 record.spool.keeper.note_failure(messages, record.strikes)
+            except SpoolError:  # then it is in doubt, should this process end now
+                return
 
     def decide(
         self, unit: Unit, error: DeliveryError, settings: Settings, *, is_repeatable: bool

@@ -260,6 +260,25 @@ def delivery_error(exc: Exception) -> DeliveryError:
     return UnreachableError(text, is_ambiguous=not isinstance(exc, _NOT_RECEIVED))
 
 
+@contextmanager
+def delivering(timeout: float) -> Iterator[Attempt]:
+    """Hold the request made inside to an attempt's bounds, and raise our error where the API did not take it.
+
+    Args:
+        timeout: Seconds the attempt may take.
+
+    Raises:
+        DeliveryError: The API did not take the message.
+    """
+    with attempt(timeout=timeout) as current:
+        try:
+            yield current
+        except Exception as exc:
+            # The API took it, and only its answer is odd: sending it again would be the mistake.
+            if not current.is_delivered:
+                raise delivery_error(exc) from exc
+
+
 def _detail(exc: BaseException | None) -> str:
     """Return what the system said, from the chain of exceptions: the innermost words are the most exact."""
     detail = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
-from contextlib import suppress
 from functools import cache
 from time import monotonic
 
@@ -39,8 +38,10 @@ def is_debugging() -> bool:
 
 def _log(level: int, text: str, *values: object, exc_info: bool = False) -> None:
     """Log a record; a handler of the application that raises must not cost a message, nor reach the caller."""
-    with suppress(Exception):
+    try:  # `suppress` would bring contextlib, a twentieth of the import
         logger().log(level, text, *values, exc_info=exc_info)
+    except Exception:  # noqa: BLE001 - a handler may raise anything
+        return
 
 
 class Quiet:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from ._locks import IMPORT_LOCK
 from ._receipt import Response
 from ._requests import request_model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from interakt_track_client import AuthenticatedClient
 
     from ._account import Account
@@ -45,7 +41,7 @@ class Sender:
             from interakt_track_client.api.track import create_event, create_user  # noqa: PLC0415 - on the first send
             from interakt_track_client.models import UserRequest  # noqa: PLC0415 - on the first send
 
-            from ._http import build_client  # noqa: PLC0415 - on the first send
+            from ._http import build_client, delivering  # noqa: PLC0415 - on the first send
 
         account = message.account
         client = self._clients.get(account)
@@ -70,29 +66,6 @@ class Sender:
         if len(self._clients) >= MAX_CLIENTS:
             oldest = next(iter(self._clients))
             self._clients.pop(oldest).get_httpx_client().close()
-
-
-@contextmanager
-def delivering(timeout: float) -> Iterator[Attempt]:
-    """Hold the request made inside to an attempt's bounds, and raise our error where the API did not take it.
-
-    Args:
-        timeout: Seconds the attempt may take.
-
-    Raises:
-        DeliveryError: The API did not take the message.
-    """
-    with IMPORT_LOCK:
-        from ._attempt import attempt  # noqa: PLC0415 - on the first send
-        from ._http import delivery_error  # noqa: PLC0415 - on the first send
-
-    with attempt(timeout=timeout) as current:
-        try:
-            yield current
-        except Exception as exc:
-            # The API took it, and only its answer is odd: sending it again would be the mistake.
-            if not current.is_delivered:
-                raise delivery_error(exc) from exc
 
 
 def response_of(current: Attempt) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from binascii import a2b_base64
 
 from ._errors import InvalidMessageError, SettingsError
 from ._locks import IMPORT_LOCK
@@ -267,6 +266,9 @@ def travels_in_clear(host: str) -> bool:
 
 
 def _decode_secret_key(text: str) -> str | None:
+    with IMPORT_LOCK:
+        from binascii import a2b_base64  # noqa: PLC0415 - wanted with the first key
+
     try:
         decoded = a2b_base64(text, strict_mode=True).decode("ascii")
     except ValueError:

@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -503,3 +504,22 @@ assert "phonenumbers" in sys.modules and "httpx" not in sys.modules
 """
 
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_importing_brings_little_of_the_standard_library() -> None:
+    program = """
+import interakt_track, sys
+heavy = {"binascii", "contextlib", "dataclasses", "enum", "inspect", "json", "logging", "re", "typing", "weakref"}
+print(*heavy & set(sys.modules))
+"""
+
+    # Without `site`: what an environment's .pth files bring is theirs.
+    said = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+        text=True,
+    ).stdout
+
+    assert said.split() == []
