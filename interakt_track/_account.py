@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 
-from ._rate_limit import Pacer
+from ._rate_limit import TINY, Pacer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PROBE_INTERVAL = 60.0  # seconds; a key is mended by a person, so more often would only be more refusals
 OUTAGE = 10  # different messages that fail one after the other, and none is taken: it is not the messages
 MAX_WAIT_FOR_OTHERS = 0.25  # seconds; another client of the account may end a request without this one being told
+GRACE = 0.02  # seconds; an event loop's timers are some ms late, and others' threads would have each place by then
 
 
 class Share:
@@ -34,6 +35,7 @@ class Account:
 
     __slots__ = (
         "__weakref__",
+        "_expected",
         "_failing",
         "_lock",
         "_next_probe",
@@ -55,20 +57,29 @@ class Account:
         self._share_count = 0
         self._refusal: AuthenticationError | None = None
         self._next_probe = 0.0
+        self._expected: dict[int, float] = {}  # who was told to come back, and when; who asked first comes first
         self._failing: set[int] = set()
         self.successes = 0  # answers that show that the API works; read without the lock
 
     def __repr__(self) -> str:
         return f"Account(host={self.host!r}, write_key='***')"
 
-    def admit(self, now: float) -> float:
-        """Take one place in the ration and return 0, or return the seconds to wait before asking again."""
+    def admit(self, now: float, asker: object = None) -> float:
+        """Take one place in the ration and return 0, or return the seconds to wait before asking again.
+
+        Args:
+            now: The time.
+            asker: What tells one client from the others: they take turns, the one that asked first first.
+        """
         with self._lock:
             if len(self._shares) != self._share_count:
                 self._follow_shares()
-            delay = self._pacer.delay(now)
+            delay = self._pacer.delay(now) or self._until_others_came(now, id(asker))
             if delay > 0.0:
-                return min(delay, MAX_WAIT_FOR_OTHERS) if delay == float("inf") else delay
+                delay = min(delay, MAX_WAIT_FOR_OTHERS) if delay == float("inf") else delay
+                self._expected[id(asker)] = now + delay
+                return delay
+            self._expected.pop(id(asker), None)
             self._pacer.start(now)
             if self._refusal is not None:
                 self._next_probe = now + PROBE_INTERVAL  # this one is it
@@ -149,6 +160,18 @@ class Account:
             share.rate_limit = rate_limit
             self._shares.add(share)
             self._follow_shares()
+
+    def _until_others_came(self, now: float, asker: int) -> float:
+        """Return the seconds for which a place is kept for who asked earlier; who does not come loses the turn."""
+        for earlier, expected in tuple(self._expected.items()):
+            if earlier == asker:
+                break
+            left = expected + GRACE - now
+            if left <= 0.0:
+                del self._expected[earlier]
+            elif expected <= now + TINY:
+                return left
+        return 0.0
 
     def _follow_shares(self) -> None:
         limits = [share.rate_limit for share in self._shares]

@@ -83,7 +83,7 @@ class Roster:
             lane.wake(now, all_of_them=refusal is not None)
             delay = INFINITY
             if lane.ready:
-                delay = account.admit(now) if refusal is None else 0.0
+                delay = account.admit(now, self) if refusal is None else 0.0
             if delay <= 0:
                 unit = lane.pop(now)
                 if self.ledger.has_withdrawn() and not self._drop_withdrawn(unit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import heapq
 import time
 from collections.abc import Callable
 
@@ -99,6 +100,28 @@ def test_clients_of_one_account_share_the_ration(new_client: NewClient, sandbox:
 
     assert len(requests) <= 12 + 2 * elapsed + 1  # a burst of a tenth, and two a second
     assert statuses == {"delivered"}
+
+
+@pytest.mark.parametrize("leaves_at", [float("inf"), 10.0], ids=["all stay", "one leaves"])
+def test_clients_take_turns_however_exact_their_timers_are(leaves_at: float) -> None:
+    """An event loop's timers are a millisecond late; that made others' threads take each place."""
+    account, share = Account("http://localhost", "key"), Share()
+    account.ask(share, 600)
+    lateness = {"thread": 0.0, "loop": 0.0012, "other thread": 0.0001}
+    got = dict.fromkeys(lateness, 0)
+    asks = [(0.0, name) for name in lateness]
+
+    while (ask := heapq.heappop(asks))[0] < 60.0:
+        now, name = ask
+        if name == "loop" and now > leaves_at:
+            continue  # it is not told of the place that it was to come for
+        delay = account.admit(now, name)
+        got[name] += delay == 0.0
+        heapq.heappush(asks, (now + delay + (lateness[name] if delay else 0.0), name))
+
+    assert 580 <= sum(got.values()) <= 600  # those who don't come cost nothing
+    if leaves_at > 60.0:
+        assert max(got.values()) - min(got.values()) <= 60  # the burst at the start is whoever's
 
 
 def test_retries_count(new_client: NewClient, sandbox: Sandbox) -> None:
