@@ -57,7 +57,11 @@ class DefaultClient:
         """
         if self._followed_change is self._last_change and self._client is not None:
             return self._client
-        return self._follow()
+        try:
+            return self._follow()
+        except SettingsError as error:
+            # Error pages and trackers show what the variables of each frame hold; in those below that is the key.
+            raise error.with_traceback(None) from None
 
     def note_change(self) -> None:
         """Have the next call look at the settings; called when one of them has its new value."""

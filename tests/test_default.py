@@ -6,6 +6,7 @@ import importlib
 import pickle
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -69,6 +70,24 @@ def test_a_signal_handler_that_tracks_during_the_first_call_shares_its_client(
 
     assert of_handler == [client]
     assert module_client.get() is client
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: track.event("u1", "e"), track.flush, track.api_client], ids=["event", "flush", "api_client"]
+)
+def test_an_error_page_of_a_wrong_setting_has_no_key(setting: Assign, call: Callable[[], object]) -> None:
+    """Such a page, or a tracker of errors, shows the variables of all frames."""
+    setting("write_key", "hT7-aB_9xQ2")
+    setting("rate_limit", -1)
+
+    with pytest.raises(SettingsError, match="rate_limit") as raised:
+        call()
+
+    frames = list(traceback.walk_tb(raised.value.__traceback__))
+    shown = [repr(frame.f_locals) for frame, _ in frames if frame.f_globals["__name__"].startswith("interakt_track.")]
+    assert shown
+    assert not any("hT7-aB_9xQ2" in variables for variables in shown)
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
 
 def test_a_changed_setting_takes_effect_on_the_next_call(setting: Assign, sandbox: Sandbox) -> None:
