@@ -39,6 +39,8 @@ HEAVY = {
 }
 """What `import track` leaves for the first message: each costs milliseconds, or brings others that do."""
 
+CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+
 
 @pytest.fixture(scope="module")
 def installed() -> Distribution:
@@ -54,16 +56,21 @@ def pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", "\n".join(lines), re.MULTILINE))
 
 
-def test_pictures_of_the_readme_are_seen_where_there_is_no_checkout() -> None:
-    source = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+def test_links_and_pictures_of_the_readme_lead_to_the_repository_from_anywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    source = project["urls"]["Source"]
+    text = CODE.sub("", (ROOT / project["readme"]).read_text(encoding="utf-8"))
 
-    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", text) if not target.startswith("#")]
+    named = dict(re.findall(r"^\[([^]]+)\]: (\S+)$", text, re.MULTILINE))
+    used = {path or label for label, path in re.findall(r"\[([^]]*)\](?:\[([^]]+)\])?(?![(:])", text)}
 
-    assert pictures
-    for picture in pictures:
-        url, _, path = picture.partition("/raw/HEAD/")
-        assert url == source
-        assert (ROOT / path).exists()
+    assert [target for target in targets if not target.startswith("https://")] == []
+    assert {path: f"{source}/blob/HEAD/{path}" for path in named} == named
+    paths = [target.removeprefix(f"{source}/raw/HEAD/") for target in targets if target.startswith(source)]
+    assert paths == ["docs/sandbox-page.png"]
+    assert [path for path in [*named, *paths] if not (ROOT / path).exists()] == []
+    assert used == named.keys()
 
 
 def test_the_version_is_written_once(installed: Distribution) -> None:
