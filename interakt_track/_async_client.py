@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-
 from . import _lifecycle
-from ._async_engine import AsyncEngine
+from ._async_engine import AsyncEngine, mark_as_awaited
 from ._async_sender import prepare
 from ._door import Door, account_of, missing_key
 from ._errors import SettingsError, UnusableClientError
@@ -176,6 +173,9 @@ class AsyncClient:
 
         Returns:
             Whether they are over.
+
+        Raises:
+            UnusableClientError: The client belongs to another event loop.
         """
         self._check_process()
         return await self._engine.flush(timeout)
@@ -186,7 +186,10 @@ class AsyncClient:
         A call after it raises an `UnusableClientError`.
 
         Args:
-            timeout: Seconds to wait at most; None: `shutdown_timeout`.
+            timeout: Seconds to wait at most; None: `shutdown_timeout`. Telling `on_error` may take a second more.
+
+        Raises:
+            UnusableClientError: The client belongs to another event loop.
         """
         self._check_process()
         await self._engine.shut_down(self._settings.shutdown_timeout if timeout is None else max(0.0, timeout))
@@ -257,7 +260,7 @@ class AsyncClient:
     async def _deliver(self, message: Message) -> Receipt:
         try:
             outcome = await self._engine.send(message)
-        except UnusableClientError as error:
+        except (UnusableClientError, SettingsError) as error:
             if self._settings.strict:
                 raise
             self._engine.quiet.warn("unusable", str(error), is_error=True)
@@ -275,6 +278,5 @@ async def _given(receipt: Receipt) -> Receipt:
     return receipt
 
 
-if sys.version_info >= (3, 12):  # mocks made of the class know then that these two are awaited
-    inspect.markcoroutinefunction(AsyncClient.identify)
-    inspect.markcoroutinefunction(AsyncClient.event)
+for _call in (AsyncClient.identify, AsyncClient.event):  # which check their arguments before they are awaited
+    mark_as_awaited(_call)

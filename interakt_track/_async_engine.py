@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 from time import monotonic
 
 from . import _lifecycle
 from ._account import Share
 from ._async_worker import SHUT_DOWN, AsyncWorker
+from ._door import missing_key
 from ._errors import UnusableClientError
 from ._ledger import Spooled
 from ._logs import Quiet
@@ -17,12 +20,15 @@ from ._roster import Roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._account import Account
     from ._messages import Message
     from ._receipt import Outcome
     from ._settings import Settings
     from ._stats import Stats
 
+STEP = 0.01  # seconds between two looks whether `on_error` has been told
 REPORTING_TIME = 1.0  # seconds beyond `shutdown_timeout` for calls that were cut off to end, and for `on_error`
 
 
@@ -58,7 +64,7 @@ class AsyncEngine:
             UnusableClientError: It is closed, no loop runs, or it belongs to another one.
         """
         if self._is_closed:
-            raise UnusableClientError("the client is closed; make another one")
+            raise _closed()
         worker = self._worker_here()
         if worker is None:
             worker = self._worker = AsyncWorker(self._roster, self.reporter, self.quiet, settings=self._settings)
@@ -68,12 +74,19 @@ class AsyncEngine:
         """Send a message, and return what became of it; see `AsyncWorker.send`.
 
         Raises:
-            UnusableClientError: As `enter_loop`.
+            UnusableClientError: As `enter_loop`; also, it was closed while the call waited for room.
+            SettingsError: The message has no key.
         """
-        if self.recorded.is_on:
+        if self.recorded.is_on and not self._is_closed:
             self.recorded.put(message)
             return message.outcome
-        return await self.enter_loop().send(message)
+        worker = self.enter_loop()
+        if message.account is None:  # it was called while it would have been recorded
+            raise missing_key()
+        outcome = await worker.send(message)
+        if outcome is None and self._is_closed:
+            raise _closed()
+        return outcome
 
     async def flush(self, seconds: float | None) -> bool:
         """Wait until the calls under way are over, for so many seconds at most; tell whether they are."""
@@ -82,19 +95,27 @@ class AsyncEngine:
 
     async def shut_down(self, seconds: float) -> None:
         """Take no more calls, let those under way end in so many seconds, and end the rest."""
+        self._worker_here()
+        try:
+            await asyncio.sleep(0)  # tasks that were made before this call begin theirs
+            self._is_closed = True
+            await self.flush(seconds)
+        finally:
+            self._is_closed = True
+            await self._end()
+
+    async def _end(self) -> None:
+        """End the calls that are left, close the connections, and wait until `on_error` has been told."""
+        deadline = monotonic() + REPORTING_TIME
         worker = self._worker_here()
-        self._is_closed = True
         if worker is not None:
+            self._cut_off(worker, SHUT_DOWN)
             try:
-                await worker.turns.flush(seconds)
+                await worker.turns.flush(deadline - monotonic())
             finally:
-                self._cut_off(worker, SHUT_DOWN)
-                try:
-                    await worker.turns.flush(REPORTING_TIME)
-                finally:
-                    await worker.aclose()
-        if self._settings.on_error is not None:
-            await asyncio.to_thread(self.reporter.drain, monotonic() + REPORTING_TIME)
+                await worker.aclose()
+        while not self.reporter.drain(monotonic()) and monotonic() < deadline:  # noqa: ASYNC110 - a thread tells it
+            await asyncio.sleep(STEP)  # waiting in another thread might wait for one: the loop's may all be busy
         self.quiet.tell_rest(is_last=False)
 
     def stats(self, refused: dict[str, int]) -> Stats:
@@ -134,3 +155,15 @@ class AsyncEngine:
         lost = worker.cut_off(text)
         if lost:
             self.quiet.warn("shutdown", f"{'1 call was' if lost == 1 else f'{lost} calls were'} ended: {text}")
+
+
+def mark_as_awaited(call: Callable[..., object]) -> None:
+    """Let those who ask know that a plain function returns a coroutine: frameworks, and mocks made of its class."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(call)
+    else:
+        vars(call)["_is_coroutine"] = vars(asyncio.coroutines)["_is_coroutine"]  # by which asyncio itself tells
+
+
+def _closed() -> UnusableClientError:
+    return UnusableClientError("the client is closed; make another one")

@@ -70,6 +70,7 @@ class AsyncWorker:
         self._quiet = quiet
         self._settings = settings
         self._sender = sender
+        self._is_cut_off = False
 
     async def send(self, message: Message) -> Outcome | None:
         """Send a message in its turn, and return what became of it; its failure is told by the call.
@@ -110,6 +111,7 @@ class AsyncWorker:
 
         A request on its way is broken off, and its call tells whether it may have arrived.
         """
+        self._is_cut_off = True  # a request that fails before it is broken off is not made again
         is_over = self.turns.loop.is_closed()  # then no task wakes any more
         calls = self.turns.calls()
         for call in calls:
@@ -163,7 +165,7 @@ class AsyncWorker:
         call.may_have_arrived = call.may_have_arrived or error.is_ambiguous
         tell_account(unit, error, self._clock(), self._quiet, keeps=False)
         delay = delay_of_retry(unit, error, self._settings)
-        if delay is None:
+        if delay is None or self._is_cut_off or self.turns.loop.is_closed():
             self._lose(unit, error)
         else:
             self.turns.give_back(unit, delay, is_ambiguous=error.is_ambiguous)
@@ -196,7 +198,8 @@ class AsyncWorker:
         error.queue_msg = shown(call.message, self._quiet)
         if unit is None or call.message.outcome is not None:
             return error
-        error.attempts = unit.attempts - (unit.state == IN_FLIGHT and call.bound is None)
+        has_only_its_turn = unit.state == IN_FLIGHT and unit.refusal is None and call.bound is None
+        error.attempts = unit.attempts - has_only_its_turn
         if was_sent:
             self.turns.settle(unit, Outcome("delivered"))
         else:

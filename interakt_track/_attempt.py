@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -117,7 +117,8 @@ def attempt(timeout: float | None = None) -> Iterator[Attempt]:
     try:
         yield current
     finally:
-        _current.reset(token)
+        with suppress(ValueError):  # a task that is thrown away with its event loop ends in somebody else's context
+            _current.reset(token)
 
 
 def current_attempt() -> Attempt | None:

@@ -58,6 +58,7 @@ PLANS = {"growth": 300, "advanced": 600}
 DAY = 86_400  # seconds
 MIN_SPOOL_BYTES = 1_048_576  # a message may be as big; less could not hold one
 
+_COROUTINE = 0x80  # the flag of code that is awaited; what `inspect`, which takes 10 ms to import, has it from
 _MAX_KEY_LENGTH = 4096  # longer is a pasted file, not a key
 
 
@@ -359,6 +360,9 @@ def _file(name: str, value: object) -> str | None:
 def _function(name: str, value: Any) -> Any:
     if value is not None and not callable(value):
         raise _wrong(name, "a function, or None", value)
+    code = getattr(value, "__code__", None)
+    if code is not None and code.co_flags & _COROUTINE:
+        raise SettingsError(f"{name} must be a plain function, or None; got a coroutine function, which nobody awaits")
     return value
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from unittest.mock import AsyncMock, create_autospec
 
 import pytest
+from starlette.background import BackgroundTask
 
 import track
 from interakt_track import (
@@ -402,6 +403,13 @@ class TestTheDoor:
 
         assert isinstance(receipt.error, InvalidMessageError)
 
+    @pytest.mark.parametrize("name", ["before_send", "on_error"])
+    def test_functions_that_have_to_be_awaited_are_refused(self, name: str) -> None:
+        async def later(*_: Any) -> None: ...
+
+        with pytest.raises(SettingsError, match=f"^{name} must be a plain function"):
+            AsyncClient(**{name: later})  # type: ignore[arg-type]  # a mapping could be anything
+
     def test_disabled_calls_send_nothing(self, sandbox: Sandbox) -> None:
         receipt = use(sandbox, lambda client: client.event("u1", "e"), enabled=False)
 
@@ -461,6 +469,26 @@ def test_captures_record_awaited_calls(sandbox: Sandbox) -> None:
     assert sandbox.requests == []
 
 
+def test_a_call_of_a_capture_that_is_awaited_after_it_needs_a_key(sandbox: Sandbox) -> None:
+    async def calls(client: AsyncClient) -> None:
+        with capture():
+            call = client.event("u1", "e")
+        with pytest.raises(SettingsError, match="write_key is missing"):
+            await call
+
+    use(sandbox, calls, write_key=None)
+
+
+def test_a_framework_that_runs_it_in_the_background_awaits_it(sandbox: Sandbox) -> None:
+    async def calls(client: AsyncClient) -> None:
+        await BackgroundTask(client.identify, "u1", traits={"a": 1})()
+        await BackgroundTask(client.event, "u1", "e")()
+
+    use(sandbox, calls)
+
+    assert (len(sandbox.users), len(sandbox.events)) == (1, 1)
+
+
 def test_the_low_level_client_is_made_ready(sandbox: Sandbox) -> None:
     async def calls(client: AsyncClient) -> int:
         async with client.api_client() as low_level:
@@ -482,9 +510,8 @@ def test_mocks_made_of_the_class_are_awaited() -> None:
 
     assert isinstance(mock.flush, AsyncMock)
     assert hasattr(track, "AsyncClient")
-    if isinstance(mock.event, AsyncMock):  # from Python 3.12 on, which can be told so
-        asyncio.run(mock.event("u1", "e"))
-        mock.event.assert_awaited_once_with("u1", "e")
+    asyncio.run(mock.event("u1", "e"))
+    mock.event.assert_awaited_once_with("u1", "e")
 
 
 def test_the_readmes_table_names_each_setting_once() -> None:

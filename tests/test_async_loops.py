@@ -7,6 +7,7 @@ import os
 import textwrap
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
@@ -17,6 +18,7 @@ from waiting import wait_until
 
 from interakt_track import AsyncClient, ShutdownError, UnusableClientError
 from interakt_track.sandbox import Fault, Sandbox
+from interakt_track.testing import capture
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -122,6 +124,57 @@ class TestShutdown:
 
         assert len(sandbox.requests) == 1
 
+    def test_tasks_that_were_made_before_it_begin_their_calls(self, sandbox: Sandbox) -> None:
+        async def main() -> str:
+            async with a_client(sandbox) as client:
+                task = asyncio.create_task(client.event("u1", "e"))
+            assert task.done()
+            return (await task).status
+
+        assert asyncio.run(main()) == "delivered"
+
+    def test_those_that_wait_for_room_are_told_that_it_is_closed(self, sandbox: Sandbox) -> None:
+        sandbox.script([Fault.hang()])
+
+        async def main() -> list[Any]:
+            client = a_client(sandbox, max_workers=1, max_queue_size=1, when_full="block")
+            tasks = [asyncio.create_task(client.event("u1", "e")) for _ in range(3)]
+            await until_requests(sandbox, 1)
+            await client.shutdown(0)
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+        ends = asyncio.run(main())
+
+        assert [type(end) for end in ends] == [ShutdownError, ShutdownError, UnusableClientError]
+
+    def test_it_waits_for_no_thread_of_the_loop(self, sandbox: Sandbox) -> None:
+        is_let_go = threading.Event()
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(ThreadPoolExecutor(1))
+            busy = loop.run_in_executor(None, is_let_go.wait, 20)
+            client = a_client(sandbox, on_error=print)
+            await client.event("u1", "e")
+            try:
+                async with asyncio.timeout(10):
+                    await client.shutdown()
+            finally:
+                is_let_go.set()
+                await busy
+
+        asyncio.run(main())
+
+    def test_a_capture_does_not_open_it_again(self, sandbox: Sandbox) -> None:
+        async def main() -> None:
+            async with a_client(sandbox) as client:
+                pass
+            with capture() as sent, pytest.raises(UnusableClientError):
+                await client.event("u1", "e")
+            assert len(sent) == 0
+
+        asyncio.run(main())
+
     def test_without_strict_that_is_a_false_receipt(self, sandbox: Sandbox) -> None:
         async def main() -> None:
             async with a_client(sandbox, strict=False) as client:
@@ -215,6 +268,30 @@ class TestLoops:
         )
 
         assert arrived == {"c": 1}
+
+    def test_a_request_that_a_closed_loop_left_ends_without_noise_when_it_is_collected(self, sandbox: Sandbox) -> None:
+        sandbox.script([Fault.hang()])
+
+        run_program(
+            """
+            async def begin():
+                call = client.event(user_id="u1", event="a")
+                tasks.append(asyncio.create_task(call))
+                while not client.stats().in_flight:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.3)
+                return call
+
+            tasks = []
+            loop = asyncio.new_event_loop()
+            call = loop.run_until_complete(begin())
+            loop.close()
+            call.close()  # as the collector does, in whatever context it runs
+            assert (client.stats().dropped, client.stats().in_flight) == (1, 0)
+            os._exit(0)  # else asyncio tells of the task
+            """,
+            sandbox,
+        )
 
     def test_a_call_in_another_loop_is_refused(self, sandbox: Sandbox) -> None:
         async def main() -> None:

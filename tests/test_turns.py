@@ -17,6 +17,7 @@ from interakt_track import (
     DeliveryError,
     ExpiredError,
     RateLimitError,
+    ServerError,
     ShutdownError,
     UnreachableError,
 )
@@ -515,6 +516,47 @@ def test_what_is_cut_off_between_attempts_may_have_arrived_if_an_earlier_one_may
             (ShutdownError, True),
             (ShutdownError, False),
         ]
+        bench.assert_empty()
+
+    run(main())
+
+
+def test_a_request_that_fails_as_it_is_cut_off_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        bench = Bench()
+        attempts = []
+
+        async def fail(message: Message, **_: Any) -> Response:
+            attempts.append(message)
+            bench.worker.cut_off("the end")  # which would break it off in the loop's next round
+            raise api_error(503, "no", status=False)
+
+        monkeypatch.setattr(bench.sender, "send", fail)
+
+        outcome = await bench.start("u1")
+
+        assert outcome is not None
+        assert isinstance(outcome.error, ServerError)
+        assert len(attempts) == 1
+        bench.assert_empty()
+
+    run(main())
+
+
+def test_a_call_cancelled_as_its_turn_came_to_be_refused_has_made_no_request() -> None:
+    async def main() -> None:
+        bench = Bench(max_workers=1)
+        first, second = bench.start("u1", None, (1.0, 401)), bench.start("u2")
+
+        while not any(unit.refusal for unit in bench.roster._in_flight):  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0 if bench.account._refusal else 0.1)
+        second.cancel()
+        await asyncio.wait([first, second])
+
+        with pytest.raises(asyncio.CancelledError) as caught:
+            second.result()
+        assert isinstance(caught.value.__cause__, CallCancelledError)
+        assert (caught.value.__cause__.was_sent, caught.value.__cause__.attempts) == (False, 0)
         bench.assert_empty()
 
     run(main())
