@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -38,7 +39,6 @@ default_role = "py:obj"
 smartquotes = False  # they would make a dash of an option's two
 
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 
@@ -58,20 +58,29 @@ HIDDEN = {"fields", "follow_recording", "note_refusal", "record", "start_anew", 
 
 SHORT_NAME = re.compile(rf"(?<!`)`track\.({'|'.join(interakt_track.__all__)})`(?!`)")
 LOCAL_LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s]+)(?=\))")
+LINK_TO_DOCS = re.compile(rf"{REPOSITORY}/(?:blob|raw)/HEAD/docs/")
 
 
 def link_to_repository(_: Sphinx, docname: str, source: list[str]) -> None:
-    """Let relative links to files outside of docs/ lead to the repository, where GitHub shows them."""
+    """Let relative links to files outside of docs/ lead to the repository, and those to the README to its page here."""
 
     def absolute(found: re.Match[str]) -> str:
         path, anchor = urldefrag(found[1])
-        target = (HERE / docname).parent.joinpath(path).resolve()
+        folder = (HERE / docname).parent
+        target = folder.joinpath(path).resolve()
         if not target.exists() or target.is_relative_to(HERE):
             return found[0]
         place = target.relative_to(HERE.parent).as_posix()
-        return f"{REPOSITORY}/blob/HEAD/{place}{'#' if anchor else ''}{anchor}"
+        is_page = place == "README.md"
+        page = os.path.relpath(HERE / "readme.md", folder) if is_page else f"{REPOSITORY}/blob/HEAD/{place}"
+        return f"{page}{'#' if anchor else ''}{anchor}"
 
     source[0] = LOCAL_LINK.sub(absolute, source[0])
+
+
+def link_to_site(_: Sphinx, __: Path, ___: str, content: list[str]) -> None:
+    """Let the README's links and pictures be those of the site, where it has them."""
+    content[0] = LINK_TO_DOCS.sub("", content[0])
 
 
 def read_google_style(  # the signature is Sphinx's
@@ -85,6 +94,13 @@ def read_google_style(  # the signature is Sphinx's
     if what not in ("attribute", "data", "property"):
         style = napoleon.Config(napoleon_use_ivar=True)
         lines[:] = napoleon.GoogleDocstring(lines, style, app, what, name, thing, options).lines()
+
+
+def leave_open(
+    _: Sphinx, __: str, ___: str, ____: object, _____: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Show a default that each instance gets anew, which attrs calls NOTHING, as one."""
+    return signature and signature.replace("= NOTHING", "= ..."), returns
 
 
 def hide(_: Sphinx, __: str, name: str, thing: object, *___: object) -> bool | None:
@@ -126,7 +142,9 @@ def setup(app: Sphinx) -> None:
     """Register these."""
     app.connect("autodoc-skip-member", hide)
     app.connect("autodoc-process-docstring", read_google_style)
+    app.connect("autodoc-process-signature", leave_open)
     app.connect("source-read", link_to_repository)
+    app.connect("include-read", link_to_site)
     app.connect("doctree-read", draw_dashes)
     app.connect("sphinx-click-process-epilog", show_examples)
     app.add_directive("settings", SettingsTable)

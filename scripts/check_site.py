@@ -1,4 +1,4 @@
-"""Look through the built site: it needs no other machine, and has every public name."""
+"""Look through the built site: it needs no other machine, has every public name, and shows no insides of ours."""
 
 from __future__ import annotations
 
@@ -17,33 +17,46 @@ NAMES = {
 SOURCES = {"link": "href", "use": "href"}  # of all other tags, `src` is what a browser loads
 LOADED = {"dns-prefetch", "icon", "modulepreload", "preconnect", "prefetch", "preload", "stylesheet"}
 ELSEWHERE = re.compile(r"(\w+:)?//")
+OF_THE_SITE = re.compile(r"https://.*/blob/HEAD/(README\.md|docs/[^?]*\.md)(#.*)?")
+INSIDES = re.compile(r"attr_dict|NOTHING")  # defaults, as attrs writes them
 ELSEWHERE_IN_STYLES = re.compile(r"""@import[^;]*|url\(["']?(?:\w+:)?//[^)]*""")
 
 
 class Page(HTMLParser):
-    """What a page loads, and the ids in it."""
+    """What a page loads, where it leads to, and the ids in it."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.loads: list[str] = []
+        self.leads_to: list[str] = []
         self.ids: set[str] = set()
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the address of what the tag loads, and its id."""
+        """Note the address of what the tag loads or leads to, and its id."""
         attributes = {name: value or "" for name, value in attrs}
         self.ids.add(attributes.get("id", ""))
-        if tag != "link" or LOADED & set(attributes.get("rel", "").split()):
+        if tag == "a":
+            self.leads_to.append(attributes.get("href", ""))
+        elif tag != "link" or LOADED & set(attributes.get("rel", "").split()):
             self.loads.append(attributes.get(SOURCES.get(tag, "src"), ""))
 
 
+def is_of_the_site(address: str) -> bool:
+    """Tell whether an address in the repository is that of a page which the site has; its source is not."""
+    return OF_THE_SITE.fullmatch(address) is not None
+
+
 def find_problems(site: Path) -> list[str]:
-    """Return a line for each address on another machine that a page would load, and for each name that is missing."""
+    """Return a line for each address on another machine that a page would load, and for all else that is wrong."""
     problems = []
     described: set[str] = set()
     for path in sorted(site.rglob("*.html")):
-        page = Page(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        page = Page(text)
         described |= page.ids
+        problems += [f"{path} leads out of the site: {address}" for address in page.leads_to if is_of_the_site(address)]
+        problems += [f"{path} shows {found}" for found in INSIDES.findall(text)]
         problems += [f"{path} would load {address}" for address in page.loads if ELSEWHERE.match(address)]
     for path in sorted(site.rglob("*.css")):
         found = ELSEWHERE_IN_STYLES.findall(path.read_text(encoding="utf-8"))

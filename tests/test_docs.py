@@ -128,7 +128,7 @@ def test_code_of_files_is_that_of_examples_and_of_the_library() -> None:
         for name in re.findall(r"^```\{(?:literal)?include\} (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
 
-    assert found <= {"examples", "interakt_track"}, "what is shown of a file is run by that folder's tests"
+    assert found <= {"README.md", "examples", "interakt_track"}, "what is shown of a file is run by its own tests"
 
 
 def test_the_page_about_gunicorn_serves_and_sends(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_every_page_is_in_a_table_of_contents() -> None:
         for tree in re.findall(
             r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
         )
-        for entry in tree.split()
+        for entry in re.findall(r"(?<=<)\S+(?=>$)|^\S+$", tree, re.MULTILINE)
     }
 
     assert sorted(set(PAGES) - listed - {DOCS / "index.md"}) == []
@@ -239,3 +239,23 @@ def test_a_public_name_that_no_page_describes_is_found(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("".join(f'<dt id="{name}">' for name in names), encoding="utf-8")
 
     assert CHECK_SITE["find_problems"](tmp_path) == ["no page describes interakt_track.flush"]
+
+
+def test_a_link_out_of_the_site_to_one_of_its_pages_is_found(tmp_path: Path) -> None:
+    repository = "https://x.example/track-python/blob/HEAD"
+    (tmp_path / "index.html").write_text(
+        f'<a href="{repository}/README.md#asyncio">x</a><a href="{repository}/docs/tutorial.md">x</a>'
+        f'<a href="{repository}/docs/tutorial.md?plain=true">source</a><a href="{repository}/LICENSE">x</a>',
+        encoding="utf-8",
+    )
+
+    problems = CHECK_SITE["find_problems"](tmp_path)
+
+    found = [problem.partition("HEAD/")[2] for problem in problems if "leads out of the site" in problem]
+    assert found == ["README.md#asyncio", "docs/tutorial.md"]
+
+
+def test_a_default_that_only_the_code_can_read_is_found(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<dt>SentUser(user_id=<span>attr_dict</span>['user_id'].default)</dt>")
+
+    assert [problem for problem in CHECK_SITE["find_problems"](tmp_path) if "shows attr_dict" in problem] != []

@@ -19,7 +19,7 @@ SECTION = re.split(r"^## Import\n", README, maxsplit=1, flags=re.MULTILINE)[1].s
 
 @pytest.mark.usefixtures("surroundings")
 def test_the_example_is_checked_and_sent_as_it_says(sandbox: Sandbox) -> None:
-    text = re.search(r"^```csv\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    text = re.search(r"^```text\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
     command = re.search(r"^\$ interakt-track (import users customers\.csv .*)$", SECTION, re.MULTILINE)
     assert text is not None
     assert command is not None

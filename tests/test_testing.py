@@ -13,6 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import interakt_track as track
@@ -274,6 +275,16 @@ def test_records_are_typed(client: Client) -> None:
     assert (user.kind, order.kind) == ("user", "event")
     assert order.called_at is not None
     assert abs((datetime.now(UTC) - order.called_at).total_seconds()) < 60
+
+
+def test_a_changed_copy_is_a_record_of_its_own() -> None:
+    with capture() as sent:
+        track.event(user_id="u1", event="Order Placed", traits={"total": 1})
+
+    copy = attrs.evolve(sent.events()[0], traits={"total": 2})
+
+    assert (copy.traits, copy.called_at) == ({"total": 2}, sent[0].called_at)
+    assert copy.body == {}  # no request had it
 
 
 def test_messages_are_found_by_event_and_by_customer(client: Client) -> None:

@@ -25,7 +25,7 @@ class _Sent:
     traits: dict[str, Any] = attrs.field(factory=dict)
     created_at: str | None = None
     called_at: datetime | None = attrs.field(default=None, eq=False)
-    _source: Message | None = attrs.field(default=None, eq=False)
+    _source: Message | None = attrs.field(default=None, init=False, eq=False)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -59,6 +59,7 @@ class SentUser(_Sent):
         phone_number: The national number, digits only.
         traits: As JSON has them: a date is text, a tuple a list.
         tags: Those to add.
+        add_to_sales_cycle: As it is sent; None where the call did not say.
         created_at: ISO 8601 in UTC, as it is sent.
         called_at: When the call was made, in UTC.
     """
@@ -171,8 +172,11 @@ def sent_message(line: bytes) -> SentMessage:
         "traits": source.traits,
         "created_at": source.created_at,
         "called_at": datetime.fromtimestamp(source.called_at, UTC),
-        "source": source,
     }
-    if source.event is not None:
-        return SentEvent(source.event, **about)
-    return SentUser(tags=source.tags or (), add_to_sales_cycle=source.add_to_sales_cycle, **about)
+    sent = (
+        SentUser(tags=source.tags or (), add_to_sales_cycle=source.add_to_sales_cycle, **about)
+        if source.event is None
+        else SentEvent(source.event, **about)
+    )
+    object.__setattr__(sent, "_source", source)  # not for a test to give, nor for `attrs.evolve` to take along
+    return sent
