@@ -14,7 +14,7 @@ from operator import itemgetter
 from types import ModuleType
 
 from ._client import Client
-from ._default import MODULE_SETTINGS, DefaultClient
+from ._default import MODULE_SETTINGS, DefaultClient, warn_of_no_setting
 from ._errors import (
     APIError,
     AuthenticationError,
@@ -203,6 +203,9 @@ class _Settings(ModuleType):
     """This module, which tells of assignments to it; reading is any module's, so `mock.patch` sees nothing new."""
 
     def __setattr__(self, name: str, value: object) -> None:
+        is_known = name in vars(self) or name in MODULE_SETTINGS or name in __all__ or name[:1] == "_"
+        if not is_known and not isinstance(value, ModuleType):  # such as one of ours that has been imported
+            warn_of_no_setting(name)
         super().__setattr__(name, value)
         _module_client.note_change()
 

@@ -7,6 +7,7 @@ import threading
 from . import _lifecycle
 from ._client import Client
 from ._errors import SettingsError
+from ._locks import IMPORT_LOCK
 from ._logs import Quiet
 from ._published import choose_key, warn_of_old_name
 from ._receipt import Outcome, Receipt
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 
 MODULE_SETTINGS = (*SETTING_NAMES, "api_key")
 """What the module's settings are called: as a client's, and the write key's name in 1.0.x."""
+
+
+def warn_of_no_setting(name: str) -> None:
+    """Issue a `UserWarning` for the application's line that assigns to the module what changes nothing."""
+    with IMPORT_LOCK:
+        from difflib import get_close_matches  # noqa: PLC0415 - only where a name is misspelt
+
+        from ._warnings import warn  # noqa: PLC0415 - as above
+
+    near = get_close_matches(name.lower(), SETTING_NAMES, n=1)
+    hint = f"; did you mean track.{near[0]}?" if near else ""
+    warn(f"track.{name} is no setting, and assigning it changes nothing{hint}", UserWarning)
 
 
 class DefaultClient:

@@ -67,7 +67,8 @@ class Door:
         Args:
             message: What the call's arguments make.
             problems: What had to be left out of it.
-            find_account: Returns host and key to send it with, or raises a `SettingsError`; None: it needs none.
+            find_account: Returns host and key to send it with, where the call had none, or raises a `SettingsError`;
+                None: it needs none.
 
         Raises:
             SettingsError: With `strict`, the write key is missing.
@@ -78,7 +79,7 @@ class Door:
         if not settings.enabled:
             return self.refuse(message, "disabled", Outcome("disabled"))
         try:
-            if find_account is not None:
+            if find_account is not None and not message.has_account:
                 message.account = find_account()
         except SettingsError as error:
             if settings.strict:

@@ -133,6 +133,11 @@ class Message:
             _check_size(self)
 
     @property
+    def has_account(self) -> bool:
+        """Whether host and key are known, as they are from before the message is accepted on."""
+        return self.account is not None
+
+    @property
     def traits(self) -> dict[str, Any]:
         """The traits, each time new ones."""
         return unpack(self.snapshot)

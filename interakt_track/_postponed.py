@@ -20,7 +20,8 @@ class PostponedCalls(Client):
     accepting may raise (`QueueFullError`, with `sync_mode` a `DeliveryError`), it raises where it is called.
 
     Args:
-        client: Whose calls these are; its settings at that later moment say how they are sent.
+        client: Whose calls these are. Host and key are those of the call, what it does with an accepted message is
+            what its settings say at that later moment.
         postpone: Called once for each call, with the function that accepts it.
     """
 
@@ -31,8 +32,9 @@ class PostponedCalls(Client):
 
     def _accept(self, message: Message, problems: list[InvalidMessageError] | None) -> Receipt:
         client, settings = self._client, self._settings
-        if settings.strict and settings.enabled and not self._engine.recorded.is_on:
-            client._account_needed()  # a missing key is told here and now
+        is_needed = settings.enabled and not self._engine.recorded.is_on
+        if is_needed and settings.strict and not message.has_account:
+            message.account = client._account_needed()  # a missing key is told here and now
 
         def accept() -> None:
             client._accept_with_care(message, problems or [])

@@ -14,25 +14,13 @@ if TYPE_CHECKING:
 MODULES = frozenset({"client", "request", "version"})
 """Public modules of 1.0.x; `import track` loaded them, so `track.version.VERSION` needs no import of its own."""
 
-_PASSED_OVER = frozenset({"_frozen_importlib", "_frozen_importlib_external", "importlib", "interakt_track", "track"})
-
 
 def warn_of_old_name(old: str, new: str) -> None:
-    """Issue a `DeprecationWarning` at the line of the application that led here: elsewhere nobody would see it."""
+    """Issue a `DeprecationWarning` for the application's line that led here."""
     with IMPORT_LOCK:
-        import warnings  # noqa: PLC0415 - only where an old name is used
+        from ._warnings import warn  # noqa: PLC0415 - only where an old name is used
 
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSED_OVER:
-        frame = frame.f_back
-    warnings.warn_explicit(
-        f"{old} is a name of 1.0.x; use {new}",
-        DeprecationWarning,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        module=frame.f_globals.get("__name__"),
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
-    )
+    warn(f"{old} is a name of 1.0.x; use {new}", DeprecationWarning)
 
 
 def choose_key(write_key: str | None, api_key: str | None) -> str | None:

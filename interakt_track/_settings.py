@@ -186,6 +186,8 @@ class Settings:
         spool_max_bytes: int = 2**30,
         spool_retention: float = 30 * DAY,
     ) -> None:
+        if write_key == "" and not enabled:  # as where it is read from an environment that has none
+            write_key = None
         values = {
             "write_key": _key("write_key", write_key, os.environ.get("INTERAKT_WRITE_KEY")),
             "host": _host("host", host or os.environ.get("INTERAKT_HOST") or DEFAULT_HOST),

@@ -111,6 +111,38 @@ def test_a_wrong_setting_is_told_at_the_call(setting: Assign) -> None:
         track.flush()
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("rate_limt", "; did you mean track.rate_limit?"), ("WRITE_KEY", "; did you mean track.write_key?"), ("x", "")],
+)
+def test_what_is_no_setting_is_told_at_the_line_that_assigns_it(setting: Assign, name: str, hint: str) -> None:
+    with pytest.warns(UserWarning, match="changes nothing") as warned:
+        setattr(track, name, 5)
+    delattr(track, name)
+
+    [warning] = warned
+    assert str(warning.message) == f"track.{name} is no setting, and assigning it changes nothing{hint}"
+    assert warning.filename == __file__
+    assert track.event("u1", "e")
+
+
+def test_what_is_there_is_assigned_in_silence() -> None:
+    program = """
+import track
+import track.testing, track.sandbox, interakt_track.serverless
+from unittest import mock
+
+with mock.patch("track.event"), mock.patch.object(track, "AsyncClient"), mock.patch("track.timeout", 5):
+    pass
+value = track.timeout
+del track.timeout
+track.timeout = value
+track._mine = 5
+track.__doc__ = "another"
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
 def test_a_deleted_setting_is_told(setting: Assign, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(track, "timeout")
 

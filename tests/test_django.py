@@ -230,6 +230,17 @@ def test_arguments_are_those_of_the_call() -> None:
     assert sent.events()[0].called_at <= called_by
 
 
+def test_host_and_key_are_those_of_the_call(sandbox: Sandbox, configure: Configure) -> None:
+    with Sandbox() as other:
+        with transaction.atomic():
+            event(user_id="u1", event="Order Placed")
+            configure(HOST=other.url)
+            track.event(user_id="u1", event="Cart Viewed")
+
+        assert names(sandbox) == ["Order Placed"]
+        assert names(other) == ["Cart Viewed"]
+
+
 def test_bad_input_is_told_by_the_call_and_the_transaction_goes_on(sandbox: Sandbox) -> None:
     with transaction.atomic():
         with pytest.raises(InvalidMessageError, match="user_id and phone_number are both missing"):

@@ -64,6 +64,7 @@ def test_the_key_may_be_assigned_by_the_application(name: str, monkeypatch: pyte
 
 def test_where_nothing_is_sent_no_key_is_needed() -> None:
     assert check(ENABLED=False) == []
+    assert check(ENABLED=False, WRITE_KEY="") == []
 
 
 @pytest.mark.parametrize("key", [f"{KEY} {KEY}", f'"{KEY}"', f"{KEY}\n{KEY}", "", 5, f"Basic {KEY} {KEY}", ":"])

@@ -42,6 +42,10 @@ def test_what_is_no_key_is_told_without_showing_it(pasted: str) -> None:
     assert not pasted.strip() or len(pasted) < 3 or pasted not in str(caught.value)
 
 
+def test_where_nothing_is_sent_the_key_may_be_empty() -> None:
+    assert Settings(write_key="", enabled=False).write_key is None
+
+
 def test_the_environment_stands_in_for_key_and_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERAKT_WRITE_KEY", SECRET_KEY)
     monkeypatch.setenv("INTERAKT_HOST", "https://proxy.example/")

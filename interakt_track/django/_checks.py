@@ -44,17 +44,18 @@ def check_settings(**_: Any) -> list[Error]:
 
 def _key_problems(values: Mapping[str, Any]) -> Iterator[Error]:
     key = values.get("write_key", interakt_track.write_key or interakt_track.api_key)
+    is_enabled = values.get("enabled", interakt_track.enabled) is not False
     if key is None:
         key = os.environ.get("INTERAKT_WRITE_KEY") or None
     if key is None:
-        if values.get("enabled", interakt_track.enabled) is not False:
+        if is_enabled:
             yield Error(
                 f'the write key is missing: {SETTING} has no "WRITE_KEY", nor the environment INTERAKT_WRITE_KEY',
                 hint=f'{WHERE_THE_KEY_IS} Where nothing is to be sent, "ENABLED": False needs none.',
                 id="interakt_track.E001",
             )
         return
-    problem = _problem(write_key=key)
+    problem = _problem(write_key=key, enabled=is_enabled)
     if problem is not None:
         yield Error(_in_capitals("write_key", problem), hint=WHERE_THE_KEY_IS, id="interakt_track.E002")
 
