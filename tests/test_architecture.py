@@ -37,7 +37,7 @@ ONLY_IMPORTED_BY = {
     "_worker": {"_engine"},
     "httpcore": HTTP_ROOMS,
     "httpx": HTTP_ROOMS,
-    "asyncio": {"_async_engine", "_async_sender", "_async_worker", "_turns", "serverless", *SERVING},
+    "asyncio": {"_async_engine", "_async_sender", "_async_worker", "_turns", "serverless", "testing._guard", *SERVING},
     "openpyxl": {"importing._workbook"},
     "interakt_track_client": HTTP_ROOMS,
     "sqlite3": {"_database", "_sqlite_errors"},

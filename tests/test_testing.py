@@ -477,6 +477,23 @@ def test_a_spool_that_is_open_gets_nothing(
     assert len(sent) == len(sandbox.events) == 1
 
 
+def test_a_block_within_takes_a_capture_or_guard_of_its_own(client: Client, sandbox: Sandbox) -> None:
+    for one in (capture(), NetworkGuard()):
+        with one:
+            with pytest.raises(RuntimeError, match="is in use; make another one"), one:
+                pytest.fail("it has begun")
+            client.event("u", "within")
+
+        with one:  # again, but not within
+            client.event("u", "again")
+
+    client.flush(10)
+    assert [event["event"] for event in sandbox.events] == [
+        "within",
+        "again",
+    ]  # which the guard lets through: it is here
+
+
 # What a test sees.
 
 
@@ -553,6 +570,36 @@ def test_a_difference_is_told_from_the_other_side_too() -> None:
     assert explain_comparison("==", [1], [2]) is None
     assert explain_comparison("<", [other], [ORDER]) is None
     assert explain_comparison("==", Messages(), []) is None
+
+
+def test_another_order_of_the_same_messages_is_told() -> None:
+    first, second, third = (SentEvent("Order Placed", user_id=name) for name in ("u1", "u2", "u3"))
+
+    explained = explain_comparison("==", Messages([first, second, third]), [first, third, second])
+
+    assert explained == [
+        "3 messages sent == 3 messages expected",
+        "the same messages, in another order:",
+        "  at index 1: SentEvent('Order Placed', user_id='u2') sent,",
+        "    SentEvent('Order Placed', user_id='u3') expected",
+        "  at index 2: SentEvent('Order Placed', user_id='u3') sent,",
+        "    SentEvent('Order Placed', user_id='u2') expected",
+    ]
+
+
+def test_an_id_of_an_expected_message_may_be_a_number(client: Client) -> None:
+    with capture() as sent:
+        client.event(5, "Order Placed")
+
+    assert sent == [SentEvent("Order Placed", user_id=5)]
+
+
+def test_an_index_without_a_message_says_what_there_is(client: Client) -> None:
+    with capture() as sent:
+        client.event("u1", "Order Placed")
+
+    with pytest.raises(IndexError, match=r"there is no message 1 in \[SentEvent\('Order Placed', user_id='u1'\)\]"):
+        sent.events()[1]
 
 
 def test_what_is_looked_for_is_compared_with_the_nearest() -> None:

@@ -204,3 +204,39 @@ assert guard.take_calls() == []
 """,
         sandbox,
     )
+
+
+def test_a_child_that_leaves_the_guards_block_stays_guarded(sandbox: Sandbox) -> None:
+    run(
+        """
+from interakt_track.testing import NetworkGuard
+
+def leave_and_call():
+    guard.__exit__(None, None, None)
+    assert track.event("u", "child").status == "delivered"
+
+track.host = "https://api.example.invalid"
+with NetworkGuard() as guard:
+    wait_for(in_child(leave_and_call))
+    assert len(guard.take_calls()) == 1
+""",
+        sandbox,
+    )
+
+
+def test_a_capture_that_a_child_begins_ends_in_it(sandbox: Sandbox) -> None:
+    run(
+        """
+from interakt_track._recording import RECORDING
+
+def begin_and_end():
+    with sent:
+        call("captured")
+    assert RECORDING.recorders == ()
+    assert names(sent) == ["captured"], sent
+
+sent = capture()
+wait_for(in_child(begin_and_end))
+""",
+        sandbox,
+    )

@@ -213,6 +213,47 @@ def test_the_guard_tells_of_fixtures_and_lets_through_what_it_should(run: pytest
     assert [event["userId"] for event in sandbox.events] == ["u3"]
 
 
+def test_the_guard_tells_who_asked_for_a_call_that_asyncio_or_django_makes(run: pytest.Pytester) -> None:
+    result = run_tests(
+        run,
+        """
+        import asyncio, django, track
+        from django.conf import settings
+        from django.db import transaction
+
+        DATABASE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+        settings.configure(INSTALLED_APPS=["interakt_track.django"], DATABASES={"default": DATABASE})
+        django.setup()
+        from interakt_track.django import event
+
+        async def gather():
+            async with track.AsyncClient(write_key="k") as client:
+                await asyncio.gather(client.event("u1", "One"), client.event("u1", "Two"))
+                await asyncio.wait_for(client.event("u1", "Three"), 10)
+
+        def test_tasks():
+            asyncio.run(gather())
+
+        def place_order():
+            track.write_key = "any"
+            with transaction.atomic():
+                event("u1", "Four")
+
+        def test_a_commit():
+            place_order()
+        """,
+        *("-o", "interakt_track_block_network=true"),
+    )
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            *("  test_shop.py:12, in gather: *One*", "  test_shop.py:12, in gather: *Two*"),
+            *("  test_shop.py:13, in gather: *Three*", "  test_shop.py:20, in place_order: *Four*"),
+        ]
+    )
+
+
 def test_workers_of_xdist_do_not_disturb_one_another(run: pytest.Pytester) -> None:
     result = run_tests(
         run,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from interakt_track._recording import RECORDING, to_line
+from interakt_track._recording import to_line
 
+from ._block import Block
 from ._sent import Messages, SentEvent, SentMessage, sent_message
 from ._tape import Tape
 
@@ -27,19 +27,18 @@ class Capture(Messages[SentMessage]):
     def __init__(self) -> None:
         super().__init__()
         self._tape = Tape()
-        self._process = os.getpid()
+        self._block = Block()
         self._refused: Counter[str] = Counter()
         self.start_anew()
 
     def __enter__(self) -> Self:
-        RECORDING.begin(self)
+        self._block.begin(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if os.getpid() == self._process:  # a child that leaves its parent's block sends nothing either
-            RECORDING.end(self)
+        self._block.end(self)
 
     def __repr__(self) -> str:
         messages = self._all()

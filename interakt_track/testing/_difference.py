@@ -31,7 +31,8 @@ def explain_comparison(operator: str, left: object, right: object) -> list[str] 
         return None
     names = ("expected", "sent") if isinstance(right, Messages) else ("sent", "expected")
     if operator == "==":
-        return [f"{_count(ours)} {names[0]} == {_count(theirs)} {names[1]}", *_compare(ours, theirs, names)]
+        compare = _compare_places if _are_the_same(ours, theirs) else _compare
+        return [f"{_count(ours)} {names[0]} == {_count(theirs)} {names[1]}", *compare(ours, theirs, names)]
     if operator == "in" and not isinstance(left, Sequence):
         return [f"{left!r} in {_count(theirs)} sent", *_find_nearest(ours[0], theirs)]
     return None
@@ -44,6 +45,24 @@ def _messages_of(value: object) -> list[SentMessage] | None:
     if isinstance(value, Messages | list | tuple):
         return list(value) if all(isinstance(one, SentUser | SentEvent) for one in value) else None
     return None
+
+
+def _are_the_same(left: list[SentMessage], right: list[SentMessage]) -> bool:
+    """Tell whether two lists differ in their order only."""
+    rest = list(right)
+    for message in left:
+        if message not in rest:
+            return False
+        rest.remove(message)
+    return not rest
+
+
+def _compare_places(left: list[SentMessage], right: list[SentMessage], names: tuple[str, str]) -> Iterator[str]:
+    """Yield what stands in each place where two orders of the same messages differ."""
+    yield "the same messages, in another order:"
+    for index, (one, other) in enumerate(zip(left, right, strict=True)):
+        if one != other:
+            yield from _indented([f"at index {index}: {one!r} {names[0]},", f"  {other!r} {names[1]}"])
 
 
 def _compare(

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+import interakt_track
 from interakt_track._recording import RECORDING, from_line, to_line
 
+from ._block import Block
 from ._capture import Capture
 from ._tape import Tape
 
@@ -21,13 +23,19 @@ if TYPE_CHECKING:
     from interakt_track._messages import Message
 
 OURS = {"interakt_track", "track"}
+GO_BETWEENS = {"asyncio", "django"}
+"""Packages that make a call later which somebody else has asked for: a task's, or one that waits for the commit."""
+
+PACKAGE = Path(interakt_track.__file__).parent
+TRACKING_DEPTH = 8  # frames; those of ours, and of a function or two that an application has around the client
 
 
 class BlockedCall(NamedTuple):
     """A call that would have sent something.
 
     Attributes:
-        file: Of the first code outside of the SDK, as are the next two.
+        file: Of the first code outside of the SDK, as are the next two; of what asyncio or Django calls later, the code
+            that asked for it, as far as that can be told.
         line: Counted from 1.
         function: Its name.
         what: What was called, in words.
@@ -55,15 +63,19 @@ class NetworkGuard:
 
     def __init__(self) -> None:
         self._tape = Tape()
+        self._block = Block()
 
     def __enter__(self) -> Self:
-        RECORDING.begin(self)
+        self._block.begin(self)
+        self._tracking_depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(max(TRACKING_DEPTH, self._tracking_depth))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        RECORDING.end(self)
+        sys.set_coroutine_origin_tracking_depth(self._tracking_depth)
+        self._block.end(self)
 
     def take_calls(self) -> list[BlockedCall]:
         """Return the calls since the last time."""
@@ -94,12 +106,24 @@ class NetworkGuard:
 
 
 def _place_of_call(frame: FrameType | None) -> tuple[str, int, str]:
-    """Return file, line and function of the first code that is not the SDK's."""
+    """Return file, line and function of the first code that is not the SDK's, and does not call for somebody else."""
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in OURS:
+        module = frame.f_globals.get("__name__", "")
+        if module == "asyncio.events" and (origin := _origin_of_task()) is not None:
+            return origin
+        if module.partition(".")[0] not in OURS | GO_BETWEENS:
             return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
         frame = frame.f_back
     return "", 0, ""
+
+
+def _origin_of_task() -> tuple[str, int, str] | None:
+    """Return where the running task's coroutine was made, which is one of ours: the frame that made it is gone."""
+    import asyncio  # noqa: PLC0415 - it is there when a task runs
+
+    task = asyncio.current_task()
+    made = getattr(task.get_coro(), "cr_origin", None) if task is not None else None
+    return next((place for place in made or () if not Path(place[0]).is_relative_to(PACKAGE)), None)
 
 
 def _what(message: Message) -> str:

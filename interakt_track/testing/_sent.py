@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from interakt_track._messages import Message
 
 
+def _as_id(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class _Sent:
-    user_id: str | None = None
+    user_id: str | None = attrs.field(default=None, converter=_as_id)
     country_code: str | None = None
     phone_number: str | None = None
     traits: dict[str, Any] = attrs.field(factory=dict)
@@ -51,10 +55,11 @@ def _as_tuple(tags: Iterable[str]) -> tuple[str, ...]:
 class SentUser(_Sent):
     """A customer, as `identify` would have sent it.
 
-    Two are equal when all but `called_at` and `body` is. What a test leaves out must be missing in what was sent, too.
+    Two are equal when all but `called_at` and `body` is, as Python compares: 1 is 1.0, and True. What a test leaves out
+    must be missing in what was sent, too.
 
     Attributes:
-        user_id: As it is sent, always text.
+        user_id: As it is sent, always text; a number that a test gives becomes it, too.
         country_code: `"+91"` form, where there is a phone number; the default one has been filled in.
         phone_number: The national number, digits only.
         traits: As JSON has them: a date is text, a tuple a list.
@@ -109,7 +114,10 @@ class Messages(Sequence[M_co], Generic[M_co]):
     @overload
     def __getitem__(self, index: slice) -> Messages[M_co]: ...
     def __getitem__(self, index: int | slice) -> M_co | Messages[M_co]:
-        found = self._all()[index]
+        try:
+            found = self._all()[index]
+        except IndexError:
+            raise IndexError(f"there is no message {index} in {self!r}") from None
         return Messages(found) if isinstance(found, tuple) else found
 
     def __len__(self) -> int:
