@@ -62,6 +62,20 @@ def test_the_key_may_be_assigned_by_the_application(name: str, monkeypatch: pyte
     assert check() == []
 
 
+def test_a_malformed_key_of_the_applications_own_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(track, "write_key", f"{KEY} {KEY}")
+
+    [problem] = check()
+
+    assert problem.msg.startswith("track.write_key: write_key holds characters")
+
+
+def test_where_no_key_is_needed_is_told_with_the_one_that_is_missing() -> None:
+    [problem] = check()
+
+    assert '"ENABLED": False needs none; tests that capture take any text.' in str(problem.hint)
+
+
 def test_where_nothing_is_sent_no_key_is_needed() -> None:
     assert check(ENABLED=False) == []
     assert check(ENABLED=False, WRITE_KEY="") == []
@@ -82,6 +96,7 @@ def test_a_malformed_key_of_the_environment_is_told_once_and_not_shown(monkeypat
     [problem] = check(TIMEOUT=5, MAX_RETRIES=1)
 
     assert problem.id == "interakt_track.E002"
+    assert problem.msg.startswith("the environment's INTERAKT_WRITE_KEY: write_key holds characters")
     assert KEY not in str(problem)
 
 
@@ -133,7 +148,7 @@ def test_a_wrong_host_of_the_environment_is_told_once(monkeypatch: pytest.Monkey
     [(code, text)] = told(check(WRITE_KEY=KEY, TIMEOUT=5))
 
     assert code == "E004"
-    assert text.startswith("INTERAKT_TRACK['HOST']: host must be an address")
+    assert text.startswith("the environment's INTERAKT_HOST: host must be an address")
 
 
 def test_a_check_touches_no_spool(tmp_path: Any) -> None:

@@ -127,8 +127,12 @@ def test_its_status_is_that_of_the_command(sandbox: Sandbox, path: Path, capsys:
 def test_without_a_spool_in_the_settings_it_asks_which(capsys: pytest.CaptureFixture[str]) -> None:
     with override_settings(INTERAKT_TRACK={"WRITE_KEY": "test-key"}):
         assert run("status") == 2
+        told = capsys.readouterr().err
+        assert run("status", "--spool", "missing.db") == 2
 
-    assert "which file?" in capsys.readouterr().err
+    assert "which file?" in told
+    assert told.endswith('INTERAKT_TRACK has no "SPOOL"\n')
+    assert "INTERAKT_TRACK" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [(), ("drain", "--help")], ids=" ".join)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WHERE_THE_KEY_IS = "It is the dashboard's Secret Key, under Settings, Developer Settings."
+WHERE_NONE_IS_NEEDED = 'Where nothing is to be sent, "ENABLED": False needs none; tests that capture take any text.'
+IN_ENVIRONMENT = {"write_key": "INTERAKT_WRITE_KEY", "host": "INTERAKT_HOST"}
 
 
 def check_settings(**_: Any) -> list[Error]:
@@ -43,21 +45,30 @@ def check_settings(**_: Any) -> list[Error]:
 
 
 def _key_problems(values: Mapping[str, Any]) -> Iterator[Error]:
-    key = values.get("write_key", interakt_track.write_key or interakt_track.api_key)
+    key, place = _key(values)
     is_enabled = values.get("enabled", interakt_track.enabled) is not False
-    if key is None:
-        key = os.environ.get("INTERAKT_WRITE_KEY") or None
     if key is None:
         if is_enabled:
             yield Error(
                 f'the write key is missing: {SETTING} has no "WRITE_KEY", nor the environment INTERAKT_WRITE_KEY',
-                hint=f'{WHERE_THE_KEY_IS} Where nothing is to be sent, "ENABLED": False needs none.',
+                hint=f"{WHERE_THE_KEY_IS} {WHERE_NONE_IS_NEEDED}",
                 id="interakt_track.E001",
             )
         return
     problem = _problem(write_key=key, enabled=is_enabled)
     if problem is not None:
-        yield Error(_in_capitals("write_key", problem), hint=WHERE_THE_KEY_IS, id="interakt_track.E002")
+        yield Error(f"{place}: {problem}", hint=WHERE_THE_KEY_IS, id="interakt_track.E002")
+
+
+def _key(values: Mapping[str, Any]) -> tuple[object, str]:
+    """Return the key that counts, and where it is; None where there is none."""
+    assigned = None if "write_key" in values else interakt_track.write_key or interakt_track.api_key
+    found = [
+        (values.get("write_key"), _in_settings("write_key")),
+        (assigned, "track.write_key"),
+        (os.environ.get("INTERAKT_WRITE_KEY") or None, _in_environment("write_key")),
+    ]
+    return next((one for one in found if one[0] is not None), (None, ""))
 
 
 def _unknown(key: str) -> Error:
@@ -75,7 +86,8 @@ def _wrong_values(values: Mapping[str, Any], not_imported: Mapping[str, str]) ->
             continue
         problem = not_imported.get(name) or _problem(**{name: value})
         if problem is not None:
-            yield Error(_in_capitals(name, problem), id="interakt_track.E004")
+            place = _in_environment(name) if name == "host" and value is None else _in_settings(name)
+            yield Error(f"{place}: {problem}", id="interakt_track.E004")
 
 
 def _problem(**one: Any) -> str | None:
@@ -87,5 +99,9 @@ def _problem(**one: Any) -> str | None:
     return None
 
 
-def _in_capitals(name: str, problem: str) -> str:
-    return f"{SETTING}[{name.upper()!r}]: {problem}"
+def _in_settings(name: str) -> str:
+    return f"{SETTING}[{name.upper()!r}]"
+
+
+def _in_environment(name: str) -> str:
+    return f"the environment's {IN_ENVIRONMENT[name]}"

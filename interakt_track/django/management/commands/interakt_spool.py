@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 
 import interakt_track
+from interakt_track.django._configuration import SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,9 @@ class Command(BaseCommand):
             try:
                 command.main(words or ["--help"], "manage.py interakt_spool", default_map={"drain": _drain_defaults()})
             except SystemExit as leaving:
+                is_named = "INTERAKT_SPOOL" in os.environ or any(word.startswith("--spool") for word in words)
+                if leaving.code == USAGE_ERROR and not is_named:
+                    self.stderr.write(f'{SETTING} has no "SPOOL"')
                 if leaving.code:
                     raise
 
