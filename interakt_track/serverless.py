@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import interakt_track
@@ -46,7 +47,9 @@ class Flushing:
 
     def __call__(self, handler: HandlerT) -> HandlerT:
         """Return the handler, whose calls flush."""
-        if is_awaited(handler):
+        if any(is_made_by(kind, handler) for kind in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)):
+            raise TypeError("a generator runs after its function has returned; use `with flushing():` inside of it")
+        if is_made_by(inspect.iscoroutinefunction, handler):
 
             @functools.wraps(handler)
             async def flushes_awaited(*args: Any, **kwargs: Any) -> object:
@@ -57,8 +60,14 @@ class Flushing:
 
         @functools.wraps(handler)
         def flushes(*args: Any, **kwargs: Any) -> object:
-            with self._within(context_of(*args, *kwargs.values())):
-                return handler(*args, **kwargs)
+            block = self._within(context_of(*args, *kwargs.values()))
+            with ExitStack() as stack:
+                stack.enter_context(block)
+                result = handler(*args, **kwargs)
+                if inspect.isawaitable(result):  # a coroutine's, say, which the handler only hands on
+                    stack.pop_all()
+                    return block._await(result)
+                return result
 
         return cast("HandlerT", flushes)
 
@@ -89,35 +98,48 @@ class Flushing:
         finally:
             executor.shutdown(wait=False)
 
+    async def _await(self, result: Awaitable[object]) -> object:
+        async with self:
+            return await result
+
     def _within(self, context: Context | None) -> Flushing:
         return Flushing(self._context or context, self._client, self._margin, self._timeout)
 
     def _seconds(self) -> float:
         """Return how long a flush may take; asked when it begins, as a clock of ours may have stood still before."""
-        if self._context is None:
+        left = None if self._context is None else seconds_left(self._context)
+        if left is None:
             return self._shutdown_timeout() if self._timeout is None else self._timeout
-        left = max(0.0, self._context.get_remaining_time_in_millis() / 1000 - self._margin)
+        left = max(0.0, left - self._margin)
         return left if self._timeout is None else min(left, self._timeout)
 
     def _shutdown_timeout(self) -> float:
         return interakt_track.shutdown_timeout if self._client is None else self._client.settings.shutdown_timeout
 
     def _flush(self, seconds: float) -> None:
-        tracker = self._client or interakt_track
-        is_settled = tracker.flush(seconds)
-        # Ends idle threads, and with them their connections: one that is kept while the process is frozen may be gone
-        # when it wakes, which a clock that stood still does not tell; a request into it would be in doubt.
-        tracker.join(0)
-        if is_settled:
+        try:
+            left = self._count_left(seconds)
+        except Exception:  # a wrong setting, say, may not take the place of what the handler returns
+            _LOGGER.exception("what was tracked could not be flushed when the handler returned")
             return
-        stats = tracker.stats()
-        left = stats.waiting + stats.in_flight
         if left:
             _LOGGER.warning(
                 "%d %s not sent when the handler returned; the next invocation goes on with it, if there is one",
                 left,
                 "message was" if left == 1 else "messages were",
             )
+
+    def _count_left(self, seconds: float) -> int:
+        """Flush, and return how many messages are left."""
+        tracker = self._client or interakt_track
+        is_settled = tracker.flush(seconds)
+        # Ends idle threads, and with them their connections: one that is kept while the process is frozen may be gone
+        # when it wakes, which a clock that stood still does not tell; a request into it would be in doubt.
+        tracker.join(0)
+        if is_settled:
+            return 0
+        stats = tracker.stats()
+        return stats.waiting + stats.in_flight
 
 
 @overload
@@ -151,7 +173,8 @@ def flushing(
 
     Args:
         handler: A function, or a coroutine function, which flushes without stopping the event loop. Of its arguments,
-            the one that has `get_remaining_time_in_millis` is the context.
+            the one that has `get_remaining_time_in_millis` is the context. What it returns may have to be awaited; a
+            generator it may not be.
         context: For a `with` block, which sees no arguments.
         client: None: the one behind the module's functions.
         margin: Seconds of the context's time that are left to the host, for encoding and handing over the answer.
@@ -160,6 +183,7 @@ def flushing(
 
     Raises:
         ValueError: `margin` or `timeout` is negative.
+        TypeError: The handler is a generator function, or the client an `AsyncClient`, with which nothing waits.
 
     Example:
         >>> from interakt_track.serverless import flushing
@@ -170,16 +194,35 @@ def flushing(
     """
     if margin < 0 or (timeout is not None and timeout < 0):
         raise ValueError("margin and timeout are seconds, 0 or more")
+    if inspect.iscoroutinefunction(getattr(client, "flush", None)):
+        raise TypeError("client must be a track.Client; an AsyncClient's calls are over when they return")
     options = Flushing(context, client, margin, timeout)
     return options if handler is None else options(handler)
 
 
-def is_awaited(handler: Callable[..., object]) -> bool:
-    """Tell whether calls of a handler, a function or an object, have to be awaited."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+def is_made_by(kind: Callable[[object], bool], handler: Callable[..., object]) -> bool:
+    """Tell whether a handler, a function or an object that is called, is of a kind that `inspect` knows."""
+    return kind(handler) or kind(type(handler).__call__)
 
 
 def context_of(*arguments: object) -> Context | None:
     """Return the last of a handler's arguments that tells how much time is left; what is handled comes before it."""
-    found = [one for one in arguments if callable(getattr(one, "get_remaining_time_in_millis", None))]
+    found = [one for one in arguments if callable(_clock_of(one))]
     return cast("Context", found[-1]) if found else None
+
+
+def seconds_left(context: Context) -> float | None:
+    """Return how much time a context has left; None where it cannot tell, as a test's mock or outside of its host."""
+    try:
+        left: object = context.get_remaining_time_in_millis()
+    except Exception:  # the host's code, or a test's: what the handler returns is returned
+        _LOGGER.warning("the context could not tell how much time is left", exc_info=True)
+        return None
+    return left / 1000 if isinstance(left, (int, float)) else None
+
+
+def _clock_of(argument: object) -> object:
+    try:
+        return getattr(argument, "get_remaining_time_in_millis", None)
+    except Exception:  # noqa: BLE001 - a proxy of a framework, outside of its request
+        return None

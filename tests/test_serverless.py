@@ -6,16 +6,16 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, Mock
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
 import track
-from interakt_track import Client
+from interakt_track import AsyncClient, Client
 from interakt_track._rate_limit import Pacer
 from interakt_track.sandbox import FaultPlan, Sandbox
 from interakt_track.serverless import flushing
@@ -95,6 +95,41 @@ def test_an_object_that_is_called_may_be_a_handler(sandbox: Sandbox, slow_client
     assert len(sandbox.events) == 1
     assert asyncio.run(flushing(client=slow_client)(Awaited())("Order Paid", None)) == "Order Paid"
     assert len(sandbox.events) == 2
+
+
+def test_a_coroutine_that_a_function_hands_on_has_sent_when_it_has_run(sandbox: Sandbox, slow_client: Client) -> None:
+    async def handle(event: str) -> str:
+        slow_client.event(user_id="u1", event=event)
+        return event
+
+    handler = flushing(client=slow_client)(lambda event, context: handle(event))
+
+    async def serve() -> str:
+        return await handler("Order Placed", None)
+
+    assert asyncio.run(serve()) == "Order Placed"
+    assert len(sandbox.events) == 1
+
+
+def test_generators_are_refused_as_they_run_after_their_function_has_returned() -> None:
+    def generate(event: object, context: object) -> Iterator[int]:
+        yield 1
+
+    async def generate_awaited(event: object, context: object) -> AsyncIterator[int]:
+        yield 1
+
+    class Generates:
+        def __call__(self, event: object, context: object) -> Iterator[int]:
+            yield 1
+
+    for handler in (generate, generate_awaited, Generates()):
+        with pytest.raises(TypeError, match="a generator runs after its function has returned"):
+            flushing(handler)
+
+
+def test_a_client_whose_calls_are_awaited_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"client must be a track\.Client"):
+        flushing(client=AsyncClient())  # type: ignore[call-overload]  # that is the point
 
 
 def test_the_event_loop_goes_on_while_a_coroutine_function_flushes() -> None:
@@ -222,6 +257,50 @@ def test_the_context_is_the_one_behind_the_event() -> None:
     handler(MagicMock(), Context(8))
 
     assert tracker.flushed == [7.5]
+
+
+class Unable:
+    """A context of a host that is not there."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        raise OSError("no host")
+
+
+class Proxy:
+    """What frameworks hand around: outside of a request, any look at it fails."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("outside of a request")
+
+
+@pytest.mark.parametrize(
+    "context", [MagicMock(), Mock(), Unable(), Proxy()], ids=lambda context: type(context).__name__
+)
+def test_a_context_that_cannot_tell_costs_no_result(context: object) -> None:
+    tracker = Tracker()
+    client: Any = tracker
+
+    @flushing(client=client)
+    def handler(event: str, context: object) -> str:
+        return event
+
+    assert handler("Order Placed", context) == "Order Placed"
+    assert tracker.flushed == [10]
+
+
+def test_a_wrong_setting_costs_no_result(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(track, "timeout", -1)
+
+    @flushing
+    def handler(event: str, context: object) -> str:
+        if event == "no such order":
+            raise LookupError(event)
+        return event
+
+    assert handler("Order Placed", Context(5)) == "Order Placed"
+    with pytest.raises(LookupError):
+        handler("no such order", Context(5))
+    assert caplog.text.count("timeout must be a number of seconds above 0") >= 2
 
 
 @pytest.mark.parametrize("seconds", [{"margin": -1}, {"timeout": -0.1}])
