@@ -130,7 +130,7 @@ INSTRUMENTS = (
     ),
     Instrument(
         "interakt_track.spool.size",
-        UP_DOWN_COUNTER,
+        GAUGE,  # each process that has the file tells of all of it: a sum of theirs means nothing
         "{message}",
         "With a spool: messages that wait in its file, whichever process called them.",
         _spool_size,
@@ -160,10 +160,16 @@ def observe(
         client_id: The attribute `messaging.client.id`, which tells clients of one process apart; None: `"default"` for
             the module's functions, `"client-1"` and so on for others.
 
+    Raises:
+        TypeError: `client` is something else.
+
     Example:
         >>> from interakt_track.opentelemetry import observe
         >>> observe()
     """
+    if client is not None and not isinstance(client, interakt_track.Client):
+        kind = type(client).__name__
+        raise TypeError(f"observe() takes a track.Client, or None for the module's functions; got {kind}")
     _OBSERVERS.get(meter_provider).add(client, client_id)
 
 
@@ -243,9 +249,11 @@ class _Observers:
     def get(self, meter_provider: MeterProvider | None) -> _Observer:
         """Return the observer of a provider; the global one, unless it is said to be another."""
         with self._lock:
-            # Before the global one is set, something stands in for it: it is the same one all the same.
-            if meter_provider is None or meter_provider is get_meter_provider():
-                self._global = self._global or _Observer(None)
+            # Before the global one is set, something stands in for it: it is the same one all the same. One that became
+            # it later keeps its observer: it would not listen to the same instruments again.
+            current = get_meter_provider()
+            if meter_provider is None or meter_provider is current:
+                self._global = self._global or self._others.get(current) or _Observer(None)
                 return self._global
             if meter_provider not in self._others:
                 self._others[meter_provider] = _Observer(meter_provider)

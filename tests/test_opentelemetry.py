@@ -15,7 +15,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from running import run_python
 
-from interakt_track import Client
+import interakt_track as track
+from interakt_track import AsyncClient, Client
 from interakt_track.opentelemetry import INSTRUMENTS, observe
 from interakt_track.sandbox import Sandbox
 
@@ -106,6 +107,8 @@ def test_a_spool_and_what_is_wrong_with_it_are_observed(
     found = [metrics.collect(name) for name in ("fine", "wrong")]
     assert [(one.get(size), one[problem]) for one in found] == [(0, 0), (None, 1)]
     assert [one[SENT, "send"] for one in found] == [1, 1]
+    (of_the_file,) = [metric for metric in metrics.metrics() if metric.name == size[0]]
+    assert not hasattr(of_the_file.data, "is_monotonic"), "a backend would add up what each process says of one file"
 
 
 def test_instruments_are_of_their_kind_and_say_what_they_count(client: Client, metrics: Metrics) -> None:
@@ -211,6 +214,39 @@ print(*sorted((p.attributes["messaging.client.id"], p.value) for p in sent.data.
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "('default', 1)\n", "")
+
+
+def test_a_provider_that_becomes_the_global_one_keeps_its_observer(sandbox: Sandbox) -> None:
+    done = run_python(
+        "-c",
+        """
+import track
+from interakt_track.opentelemetry import observe
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+reader = InMemoryMetricReader()
+provider = MeterProvider(metric_readers=[reader])
+track.write_key = "any"
+client = track.Client(write_key="other")
+observe(client, provider)
+metrics.set_meter_provider(provider)
+observe()
+(scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
+(waiting,) = [metric for metric in scope.metrics if metric.name == "interakt_track.client.queue.size"]
+print(*sorted(point.attributes["messaging.client.id"] for point in waiting.data.data_points))
+""",
+        INTERAKT_HOST=sandbox.url,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "client-1 default\n", "")
+
+
+def test_what_is_no_client_is_refused(metrics: Metrics) -> None:
+    for client in (AsyncClient(write_key="any"), track, "pune"):
+        with pytest.raises(TypeError, match=f"takes a track.Client, .*; got {type(client).__name__}$"):
+            observe(client, metrics.provider)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this system has no fork")
