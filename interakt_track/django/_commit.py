@@ -66,11 +66,12 @@ def event(
     """Say what a customer did, once the transaction is committed.
 
     The arguments are `track.event`'s. They are checked and copied by the call; where that fails, it raises as
-    `track.event` does. What is rolled back, to a savepoint too, is not sent. Outside of a transaction, this is
-    `track.event`.
+    `track.event` does. What is rolled back, with an inner `atomic` too, is not sent; of `savepoint_rollback` Django
+    tells nobody. Outside of a transaction, this is `track.event`.
 
     After the commit nothing raises: what a call would have raised then (`QueueFullError`, with `sync_mode` a
-    `DeliveryError`) is logged by Django, and other callbacks go on.
+    `DeliveryError`) is logged by Django, and other callbacks go on. An earlier callback of the application's that
+    raises, and was not made `robust`, ends those behind it, these too: that is Django's rule.
 
     Args:
         using: The database whose transaction is meant, as in `transaction.on_commit`; None: the default one.
