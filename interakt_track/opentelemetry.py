@@ -167,8 +167,9 @@ def observe(
         >>> from interakt_track.opentelemetry import observe
         >>> observe()
     """
-    if client is not None and not isinstance(client, interakt_track.Client):
-        kind = type(client).__name__
+    given: object = client  # whatever its type says
+    if not isinstance(given, interakt_track.Client | None):
+        kind = type(given).__name__
         raise TypeError(f"observe() takes a track.Client, or None for the module's functions; got {kind}")
     _OBSERVERS.get(meter_provider).add(client, client_id)
 

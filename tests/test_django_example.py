@@ -180,6 +180,14 @@ def test_the_check_finds_the_project_good_and_says_what_is_missing(shop: Shop) -
     assert "(interakt_track.E001) the write key is missing" in without_key.stderr
 
 
+def test_the_projects_own_tests_take_any_key_and_send_nothing(sandbox: Sandbox, shop: Shop) -> None:
+    ran = shop.manage("test", INTERAKT_WRITE_KEY="any")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "Ran 2 tests" in ran.stderr
+    assert sandbox.requests == []
+
+
 def test_the_migrations_are_those_of_the_models(shop: Shop) -> None:
     ran = shop.manage("makemigrations", "--check", "--dry-run")
 

@@ -25,7 +25,7 @@ CHECK_SITE = runpy.run_path(str(ROOT / "scripts" / "check_site.py"))
 
 BLOCKS = {page: blocks_of(page) for page in PAGES}
 ALL = [block for blocks in BLOCKS.values() for block in blocks]
-NOT_RUN = [command for block in ALL if block.not_run for command in block.commands]
+NOT_RUN = sorted({command for block in ALL if block.not_run for command in block.commands})
 
 ANY_FENCE = re.compile(r"^```(\S+)", re.MULTILINE)
 TOCTREE = re.compile(r"^```\{toctree\}\n(?::.*\n)*\n(.*?)^```", re.MULTILINE | re.DOTALL)

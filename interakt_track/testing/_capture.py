@@ -84,7 +84,8 @@ def capture() -> Capture:
     """Record what is called in a `with` block, and send none of it.
 
     It takes part in every call of the process: the module's functions, each client, whenever it was made, in any thread
-    and in forked children. Arguments are checked as always, `before_send` is asked, and what is recorded is what would
+    and in forked children; a process that begins anew (`subprocess`, `multiprocessing`'s spawn and forkserver) sends.
+    Arguments are checked as always, `before_send` is asked, and what is recorded is what would
     have been sent, but that identifies are never merged. Receipts and `stats()` show it as delivered, at once. No
     write key is needed, no spool is opened, and no setting is changed. With `enabled=False` nothing is recorded, as
     nothing would have been sent; the capture's `repr` tells of refused calls. Low-level calls raise a `RuntimeError`.

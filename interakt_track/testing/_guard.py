@@ -57,8 +57,8 @@ class NetworkGuard:
     """Stops in a `with` block what is called without a capture, and remembers where that was.
 
     The caller is not disturbed: as within a capture, receipts show the message as delivered, and nothing is sent. What
-    goes to this machine itself, such as to a sandbox, is let through. Threads and forked children are guarded too. Only
-    low-level calls raise, a `RuntimeError`.
+    goes to this machine itself, such as to a sandbox, is let through. Threads and forked children are guarded too,
+    processes that begin anew are not. Only low-level calls raise, a `RuntimeError`.
     """
 
     def __init__(self) -> None:
