@@ -14,6 +14,9 @@ from prometheus_client.registry import Collector
 
 import track
 
+NONE_REFUSED = dict.fromkeys(("queue_full", "before_send", "invalid", "disabled"), 0)
+"""What begins at 0: `increase()` sees nothing of a counter that is first scraped when it has counted already."""
+
 
 class InteraktCollector(Collector):
     """Asks for the numbers once per scrape, so that those of one scrape add up.
@@ -41,7 +44,7 @@ class InteraktCollector(Collector):
         refused = CounterMetricFamily(
             "interakt_track_refused_messages", "Calls that were not accepted, by reason.", labels=["reason"]
         )
-        for reason, number in stats.refused.items():
+        for reason, number in {**NONE_REFUSED, **stats.refused}.items():
             refused.add_metric([reason], number)
         yield refused
 
