@@ -115,14 +115,13 @@ class AsyncWorker:
         is_over = self.turns.loop.is_closed()  # then no task wakes any more
         calls = self.turns.calls()
         for call in calls:
-            may_have_arrived = call.may_have_arrived or call.bound is not None
             if call.bound is not None and not is_over:
                 with suppress(RuntimeError):  # it has just been broken off by something else
                     call.bound.reschedule(self.turns.loop.time())
                 continue
             if call.unit is not None:
                 self._give_back_place(call.unit, was_sent=None)
-                self._lose(call.unit, ShutdownError(text, is_ambiguous=may_have_arrived))
+                self._lose(call.unit, ShutdownError(text, is_ambiguous=call.bound is not None))
             if not is_over:
                 call.wake()
         return len(calls)
@@ -146,9 +145,9 @@ class AsyncWorker:
                 response = await self._sender.send(message, timeout=timeout, with_call_time=is_late(message))
         except DeliveryError as error:
             trace_attempt(unit, error, self._quiet)
-            self._fail(call, unit, error)
+            self._fail(unit, error)
         except TimeoutError as error:  # that of `cut_off`; the attempt's own is a `DeliveryError`
-            self._end_cut_off(call, unit, error.__cause__)
+            self._end_cut_off(unit, error.__cause__)
         except Exception as error:  # noqa: BLE001 - a defect of ours may cost one message, told by its call
             self._quiet.warn("defect", "sending failed in an unexpected way", is_error=True, exc_info=True)
             self._give_back_place(unit, was_sent=None)
@@ -159,10 +158,9 @@ class AsyncWorker:
             self.turns.settle(unit, Outcome("delivered", response=response))
         call.bound = None
 
-    def _fail(self, call: Call, unit: Unit, error: DeliveryError) -> None:
+    def _fail(self, unit: Unit, error: DeliveryError) -> None:
         """Decide what a failed attempt means: try again, or give up."""
-        error.attempts, unit.error = unit.attempts, error
-        call.may_have_arrived = call.may_have_arrived or error.is_ambiguous
+        unit.note_failure(error)
         tell_account(unit, error, self._clock(), self._quiet, keeps=False)
         delay = delay_of_retry(unit, error, self._settings)
         if delay is None or self._is_cut_off or self.turns.loop.is_closed():
@@ -170,14 +168,14 @@ class AsyncWorker:
         else:
             self.turns.give_back(unit, delay, is_ambiguous=error.is_ambiguous)
 
-    def _end_cut_off(self, call: Call, unit: Unit, cancellation: BaseException | None) -> None:
+    def _end_cut_off(self, unit: Unit, cancellation: BaseException | None) -> None:
         """End a unit whose request `cut_off` has broken off."""
         was_sent = _was_sent(cancellation)
         self._give_back_place(unit, was_sent=was_sent)
         if was_sent:
             self.turns.settle(unit, Outcome("delivered"))
         else:
-            self._lose(unit, ShutdownError(SHUT_DOWN, is_ambiguous=call.may_have_arrived or was_sent is None))
+            self._lose(unit, ShutdownError(SHUT_DOWN, is_ambiguous=was_sent is None))
 
     def _break_off(self, call: Call, cancellation: BaseException | None) -> CallCancelledError:
         """End what a call's task does not wait for any more, and return what there is to tell of it.
@@ -192,8 +190,8 @@ class AsyncWorker:
             was_sent = _was_sent(cancellation)
         if unit is not None:
             self._give_back_place(unit, was_sent=was_sent)
-        if was_sent is False and call.may_have_arrived:
-            was_sent = None
+            if was_sent is False and unit.may_have_arrived:
+                was_sent = None
         error = CallCancelledError(was_sent)
         error.queue_msg = shown(call.message, self._quiet)
         if unit is None or call.message.outcome is not None:
@@ -209,6 +207,7 @@ class AsyncWorker:
         return error
 
     def _lose(self, unit: Unit, error: DeliveryError) -> None:
+        unit.mark_doubt(error)
         error.attempts = unit.attempts
         error.queue_msg = shown(unit.current, self._quiet)
         self.turns.settle(unit, Outcome(status_of_loss(error), error))

@@ -86,9 +86,9 @@ class DeliveryError(TrackError):
     Attributes:
         queue_msg: `{"path": …, "body": …}` as it would have been sent; None until the message is known.
         attempts: How many requests were made for it.
-        is_ambiguous: Whether the API may have received the message all the same: no answer came in time, the
-            connection broke after sending, or the answer was a 5xx other than 503. Surely not received is what was
-            refused, a name not found, a 429 and a 503.
+        is_ambiguous: Whether the API may have received the message all the same, in any of the attempts: no answer came
+            in time, the connection broke after sending, or the answer was a 5xx other than 503. Surely not received is
+            what was refused, a name not found, a 429 and a 503.
     """
 
     queue_msg: QueueMessage | None = None
@@ -200,10 +200,11 @@ class RejectedError(APIError):
 class ServerError(APIError):
     """5xx: the API failed; sending again later may work."""
 
-    @property
-    def is_ambiguous(self) -> bool:  # type: ignore[override]  # the status says it
-        """Whether the API may have received the message: 503 alone says that it has not."""
-        return self.status_code != 503
+    def __init__(
+        self, status_code: int, message: str, status: object = None, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status_code, message, status, retry_after=retry_after)
+        self.is_ambiguous = status_code != 503  # which alone says that it has not received the message
 
 
 def api_error(status_code: int, message: str, status: object = None, *, retry_after: float | None = None) -> APIError:

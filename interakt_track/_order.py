@@ -41,6 +41,7 @@ class Unit:
         attempts: Requests made for `current`.
         free_attempts: Those of them that cost no retry: the account was refused, not the message.
         error: What its last attempt failed with.
+        may_have_arrived: Whether an attempt has failed that the API may have received.
         successes: How many of the account's had succeeded when it was last tried.
         patience: Seconds that the thread has that sends it.
         due: When it may be tried again, while delayed.
@@ -59,6 +60,7 @@ class Unit:
         "free_attempts",
         "is_apart",
         "lane",
+        "may_have_arrived",
         "messages",
         "patience",
         "priority",
@@ -80,6 +82,7 @@ class Unit:
         self.attempts = 0
         self.free_attempts = 0
         self.error: DeliveryError | None = None
+        self.may_have_arrived = False
         self.refusal: AuthenticationError | None = None
         self.successes = 0
         self.patience = float("inf")
@@ -91,6 +94,15 @@ class Unit:
         self.second_follower: Unit | None = None
         self.first_blocker: Unit | None = None
         self.second_blocker: Unit | None = None
+
+    def note_failure(self, error: DeliveryError) -> None:
+        """Note what an attempt failed with."""
+        error.attempts, self.error = self.attempts, error
+        self.may_have_arrived = self.may_have_arrived or error.is_ambiguous
+
+    def mark_doubt(self, error: DeliveryError) -> None:
+        """Let the error that it ends with tell if an earlier attempt may have arrived."""
+        error.is_ambiguous = error.is_ambiguous or self.may_have_arrived
 
 
 class Lane:

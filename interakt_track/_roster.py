@@ -132,7 +132,10 @@ class Roster:
             return False
         lane = self._lanes.get(message.account)
         unit = lane.find_unblocked(message) if lane else None
-        outcome = outcome_of(unit.error if unit else None)
+        last_error = unit.error if unit else None
+        if unit is not None and last_error is not None:
+            unit.mark_doubt(last_error)
+        outcome = outcome_of(last_error)
         if unit is not None:
             self._end(unit, unit.messages, lambda _: outcome)
             self._close(unit)

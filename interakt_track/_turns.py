@@ -28,17 +28,15 @@ class Call:
         unit: Its place in the order; None as long as there is no room for it.
         waiting: What its task waits with, for room or for its turn.
         bound: What ends its request early, while there is one.
-        may_have_arrived: Whether an attempt has failed that the API may have received.
     """
 
-    __slots__ = ("bound", "may_have_arrived", "message", "unit", "waiting")
+    __slots__ = ("bound", "message", "unit", "waiting")
 
     def __init__(self, message: Message) -> None:
         self.message = message
         self.unit: Unit | None = None
         self.waiting: asyncio.Future[None] | None = None
         self.bound: asyncio.Timeout | None = None
-        self.may_have_arrived = False
 
     def wake(self) -> None:
         """Let its task look what has changed."""

@@ -168,7 +168,7 @@ class Workers:
 
     def _fail(self, unit: Unit, error: DeliveryError) -> None:
         """Decide what a failed attempt means: wait, take apart, try again, or give up."""
-        error.attempts, unit.error = unit.attempts, error
+        unit.note_failure(error)
         is_refusal, is_barred = isinstance(error, RateLimitError), is_key_refused(error)
         if is_kept(unit) and not (is_refusal or is_barred):
             self._keep(unit, error)
@@ -218,6 +218,7 @@ class Workers:
 
     def _end(self, unit: Unit, error: DeliveryError) -> list[Loss]:
         """Settle a unit as lost, and return what is to be reported."""
+        unit.mark_doubt(error)
         status = status_of_loss(error)
         losses: list[Loss] = []
         if self._custody.reject(unit, error):

@@ -253,6 +253,15 @@ class TestFailures:
         assert caught.value.is_ambiguous
         assert len(sandbox.requests) == 1
 
+    @pytest.mark.parametrize("last", [400, 503])
+    def test_the_error_tells_of_an_earlier_attempt_that_may_have_arrived(self, sandbox: Sandbox, last: int) -> None:
+        sandbox.script([Fault.reset(received=True), last])
+
+        with pytest.raises(APIError) as caught:
+            use(sandbox, lambda client: client.event("u1", "e"), max_retries=1)
+
+        assert (caught.value.status_code, caught.value.is_ambiguous) == (last, True)
+
     def test_a_server_that_is_not_there(self) -> None:
         async def main() -> None:
             async with AsyncClient(write_key="k", host="http://127.0.0.1:9", max_retries=0) as client:

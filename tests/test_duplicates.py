@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from interakt_track import Client, DeliveryError, ServerError, UnreachableError
+from interakt_track import APIError, Client, DeliveryError, RateLimitError, ServerError, UnreachableError
 from interakt_track.sandbox import Fault, Sandbox
 
 NewClient = Callable[..., Client]
@@ -52,6 +52,34 @@ def test_an_event_that_may_be_there_is_given_up_where_that_is_wanted(
     assert len(sandbox.requests) == 1
     assert [(type(error) in (UnreachableError, ServerError), error.is_ambiguous) for error in errors] == [(True, True)]
     assert client.stats().retried_ambiguous == 0
+
+
+@pytest.mark.parametrize("last", [Fault(status=400), Fault(status=503)], ids=lambda fault: fault.name)
+def test_the_error_tells_of_an_earlier_attempt_that_may_have_arrived(
+    new_client: NewClient, sandbox: Sandbox, last: Fault
+) -> None:
+    errors: list[DeliveryError] = []
+    sandbox.script([Fault.reset(received=True), last] * 2)
+    client = new_client(max_retries=1, on_error=lambda error, _: errors.append(error))
+
+    client.event("u1", "e")
+    assert client.flush(20)
+    with pytest.raises(APIError) as caught:
+        new_client(max_retries=1, sync_mode=True).event("u1", "e")
+
+    assert [(type(error), error.is_ambiguous) for error in (*errors, caught.value)] == [(type(caught.value), True)] * 2
+
+
+def test_a_call_whose_time_is_up_tells_of_an_earlier_attempt_that_may_have_arrived(
+    new_client: NewClient, sandbox: Sandbox
+) -> None:
+    sandbox.script([Fault.reset(received=True), Fault(status=429, retry_after=60)])
+    client = new_client(sync_mode=True, timeout=1, max_retries=2)
+
+    with pytest.raises(RateLimitError) as caught:
+        client.event("u1", "e")
+
+    assert caught.value.is_ambiguous
 
 
 @pytest.mark.parametrize("fault", SURE, ids=lambda fault: fault.name)
