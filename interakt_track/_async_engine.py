@@ -81,7 +81,7 @@ class AsyncEngine:
             self.recorded.put(message)
             return message.outcome
         worker = self.enter_loop()
-        if message.account is None:  # it was called while it would have been recorded
+        if not message.has_account:  # it was called while it would have been recorded
             raise missing_key()
         outcome = await worker.send(message)
         if outcome is None and self._is_closed:

@@ -139,9 +139,12 @@ class Door:
             error = InvalidMessageError(f"before_send made no message: {what}")
             error.__cause__ = cause
             self._quiet.warn("before_send", "before_send failed; its message is dropped", is_error=True, exc_info=True)
-            self._report_invalid(error, message)
+            self._report(error, message)
             return self.refuse(message, "before_send", Outcome("dropped", error))
 
     def _report_invalid(self, error: InvalidMessageError, message: Message | None) -> None:
         self._quiet.warn("invalid", f"bad input, and strict is False: {error}")
+        self._report(error, message)
+
+    def _report(self, error: InvalidMessageError, message: Message | None) -> None:
         self._reporter.report(error, wire(message) if message else {"path": "", "body": {}}, lambda: None)

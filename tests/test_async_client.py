@@ -404,13 +404,17 @@ class TestTheDoor:
         assert (dropped.status, sent.status) == ("dropped", "delivered")
         assert sandbox.events == [{"userId": "u1", "event": "e", "traits": {"shop": "Pune"}}]
 
-    def test_a_before_send_that_has_to_be_awaited_is_none(self, sandbox: Sandbox) -> None:
+    def test_a_before_send_that_returns_what_has_to_be_awaited_is_none(
+        self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    ) -> None:
         class Later:
             """What an `async def` returns, but that nobody warns of it."""
 
         receipt = use(sandbox, lambda client: client.event("u1", "e"), before_send=lambda body: Later())
 
         assert isinstance(receipt.error, InvalidMessageError)
+        assert "before_send failed; its message is dropped" in caplog.text
+        assert "strict is False" not in caplog.text  # it is True
 
     @pytest.mark.parametrize("name", ["before_send", "on_error"])
     def test_functions_that_have_to_be_awaited_are_refused(self, name: str) -> None:
