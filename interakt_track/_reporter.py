@@ -30,12 +30,36 @@ class Report:
         self.confirm = confirm
 
 
+class Announced:
+    """In a block of it a thread ends a message that is lost, and is about to report it: `drain` waits for that.
+
+    Attributes:
+        count: How many threads are in one.
+    """
+
+    def __init__(self, changed: threading.Condition) -> None:
+        self._changed = changed
+        self.count = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self.count += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self._changed:
+            self.count -= 1
+            self._changed.notify_all()
+
+
 class Reporter:
     """Tells the application's `on_error` and the log about messages that were not delivered.
 
     Args:
         is_needed: Whether there may be something to report; the thread stays as long, for at exit none can be started.
         quiet: What the log is told through.
+
+    Attributes:
+        announced: Whose block a thread is in that is about to report.
     """
 
     def __init__(self, is_needed: Callable[[], bool], quiet: Quiet) -> None:
@@ -48,6 +72,7 @@ class Reporter:
         self._waiting: deque[Report] = deque()
         self._has_thread = False
         self._running = 0
+        self.announced = Announced(self._changed)
         self._in_callback: set[int] = set()  # idents of threads; as in `_threads`, not a `threading.local`
 
     def is_in_callback(self) -> bool:
@@ -94,7 +119,7 @@ class Reporter:
         self._quiet.warn(type(error).__name__, f"{what} was not delivered: {error}")
 
     def drain(self, deadline: float) -> bool:
-        """Wait until everything reported so far has been told; tell it here where no thread does.
+        """Wait until everything lost so far has been told; tell it here where no thread does.
 
         Args:
             deadline: When to stop, in `time.monotonic()` seconds.
@@ -105,7 +130,7 @@ class Reporter:
         if is_own_thread():
             return False
         with self._lock:
-            while self._waiting or self._running:
+            while self._waiting or self._running or self.announced.count:
                 left = deadline - monotonic()
                 if self._waiting and not self._has_thread:
                     with as_own_thread():

@@ -204,17 +204,19 @@ class Workers:
             self._give_up(unit, reason)
 
     def _give_up(self, unit: Unit, error: DeliveryError) -> None:
-        losses = self._end(unit, error)
-        for message, _, _ in losses:
-            if message.told_by != RAISE:
-                self._reporter.log(error, f"{message.kind} of {masked_identity(message)}")
-        self._report(losses)
+        with self._reporter.announced:
+            losses = self._end(unit, error)
+            for message, _, _ in losses:
+                if message.told_by != RAISE:
+                    self._reporter.log(error, f"{message.kind} of {masked_identity(message)}")
+            self._report(losses)
 
     def _reject(self, unit: Unit, refusal: DeliveryError) -> None:
         """End a unit because the API refuses the account's key, which has been logged."""
         error = error_of_its_own(refusal)
         error.attempts = unit.attempts
-        self._report(self._end(unit, error))
+        with self._reporter.announced:
+            self._report(self._end(unit, error))
 
     def _end(self, unit: Unit, error: DeliveryError) -> list[Loss]:
         """Settle a unit as lost, and return what is to be reported."""

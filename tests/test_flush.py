@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -51,6 +52,35 @@ def test_flush_without_a_timeout_gives_up_when_nothing_moves(
 
     assert not client.flush()
     client.shutdown(0)
+
+
+def test_shutdown_waits_for_the_report_of_what_was_given_up_just_now(
+    new_client: NewClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that gave it up writes a line to a log that takes its time, and reports it then."""
+    monkeypatch.setattr(interakt_track._engine, "REPORTING_TIME", 20)
+    is_writing, may_go_on = threading.Event(), threading.Event()
+
+    class SlowLog(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            is_writing.set()
+            assert may_go_on.wait(20)
+
+    log, slow = logging.getLogger("interakt_track"), SlowLog()
+    reports: list[TrackError] = []
+    client = new_client(max_retries=0, on_error=lambda error, queue_msg: reports.append(error))
+    sandbox.fail_next(status=500)
+    log.addHandler(slow)
+    try:
+        receipt = client.event("u1", "e")
+        assert is_writing.wait(20)
+        threading.Timer(0.2, may_go_on.set).start()  # once the client is being left
+        client.shutdown(0)
+    finally:
+        may_go_on.set()
+        log.removeHandler(slow)
+
+    assert reports == [receipt.error]
 
 
 def test_flush_waits_only_for_what_was_queued_before(new_client: NewClient) -> None:
