@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._errors import DeliveryError
 from ._ledger import Ledger
 from ._order import DONE, GIVEN_UP, IN_FLIGHT, Lane
 
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._account import Account
-    from ._errors import DeliveryError
     from ._messages import Message
     from ._order import Unit
     from ._receipt import Outcome
@@ -150,6 +150,7 @@ class Roster:
             if message in unit.messages:
                 self._in_flight.discard(unit)
                 self._end(unit, unit.messages, lambda _: outcome)
+                _tell_attempts(unit)
                 self._close(unit)
 
     def end(self, unit: Unit, outcome: Outcome) -> None:
@@ -240,6 +241,7 @@ class Roster:
         """End what a unit holds; what is in a file waits on there."""
         if unit.messages[0].record is None:
             self._end(unit, unit.messages, outcome_of)
+            _tell_attempts(unit)
         else:
             self._forget(unit)
 
@@ -273,3 +275,15 @@ class Roster:
         lane.settle(unit)
         if lane.is_empty():
             self._lanes.pop(lane.account, None)
+
+
+def _tell_attempts(unit: Unit) -> None:
+    """Let the errors of a unit that is given up tell of its attempts; one that is under way may have arrived."""
+    for number, message in enumerate(unit.messages):
+        error = None if message.outcome is None else message.outcome.error
+        if isinstance(error, DeliveryError):
+            is_carried = number == 0 or not unit.is_apart
+            is_under_way = is_carried and unit.state == IN_FLIGHT and unit.refusal is None
+            error.attempts = unit.attempts if is_carried else 0
+            error.is_ambiguous = error.is_ambiguous or is_under_way
+            unit.mark_doubt(error)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from interakt_track import APIError, Client, DeliveryError, RateLimitError, ServerError, UnreachableError
+from interakt_track import APIError, Client, DeliveryError, RateLimitError, ServerError, ShutdownError, UnreachableError
 from interakt_track.sandbox import Fault, Sandbox
 
 NewClient = Callable[..., Client]
@@ -80,6 +80,30 @@ def test_a_call_whose_time_is_up_tells_of_an_earlier_attempt_that_may_have_arriv
         client.event("u1", "e")
 
     assert caught.value.is_ambiguous
+
+
+def test_a_call_whose_time_is_up_tells_how_many_requests_were_made(new_client: NewClient, sandbox: Sandbox) -> None:
+    sandbox.script([Fault.hang()] * 4)
+    client = new_client(sync_mode=True, timeout=0.5, max_retries=1)
+
+    with pytest.raises(DeliveryError) as caught:
+        client.event("u1", "e")
+
+    assert (caught.value.attempts, caught.value.is_ambiguous) == (len(sandbox.requests), True)
+
+
+def test_what_a_shutdown_gives_up_tells_of_its_attempts(new_client: NewClient, sandbox: Sandbox) -> None:
+    errors: dict[str, DeliveryError] = {}
+    sandbox.script([Fault.hang(received=True)])
+    client = new_client(max_workers=1, on_error=lambda error, sent: errors.update({sent["body"]["event"]: error}))
+    client.event("u1", "under way")
+    sandbox.wait_for_requests(1)
+    client.event("u1", "behind it")
+
+    client.shutdown(0)
+
+    told = {event: (type(error), error.attempts, error.is_ambiguous) for event, error in errors.items()}
+    assert told == {"under way": (ShutdownError, 1, True), "behind it": (ShutdownError, 0, False)}
 
 
 @pytest.mark.parametrize("fault", SURE, ids=lambda fault: fault.name)
