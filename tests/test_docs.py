@@ -44,7 +44,7 @@ def problem_of(block: Block, here: Place) -> str | None:
     """Do with a block what a reader does; return what is not as the page says."""
     if block.file:
         (here.folder / block.file).write_text(block.text, encoding="utf-8")
-    elif block.not_run:
+    elif block.part_of or block.not_run:
         return None
     elif block.language == "python":
         ran = here.run(block)
@@ -121,14 +121,25 @@ def test_commands_that_are_not_run_exist(command: str) -> None:
         assert program in {".", "celery", "export", "gunicorn", "pip", "python", "python3", "unset", "uvicorn"}
 
 
-def test_code_of_files_is_that_of_examples_and_of_the_library() -> None:
+@pytest.mark.parametrize("block", [block for block in ALL if block.part_of], ids=str)
+def test_a_part_of_an_example_is_what_stands_there(block: Block) -> None:
+    path = ROOT / str(block.part_of)
+    lines = iter(path.read_text(encoding="utf-8").splitlines())
+
+    missing = [line for line in block.text.splitlines() if line and line not in lines]  # each after the one before
+
+    assert path.is_relative_to(ROOT / "examples"), "what is shown of a file is run by the tests of the examples"
+    assert missing == []
+
+
+def test_what_pages_include_is_the_readme_or_of_the_library() -> None:
     found = {
         path.resolve().joinpath("..", name).resolve().relative_to(ROOT).parts[0]
         for path in PAGES
         for name in re.findall(r"^```\{(?:literal)?include\} (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
 
-    assert found <= {"README.md", "examples", "interakt_track"}, "what is shown of a file is run by its own tests"
+    assert found == {"README.md", "interakt_track"}, "GitHub shows no included code"
 
 
 def test_the_page_about_gunicorn_serves_and_sends(tmp_path: Path) -> None:
@@ -189,7 +200,7 @@ def test_every_page_is_in_a_table_of_contents() -> None:
         for tree in re.findall(
             r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
         )
-        for entry in re.findall(r"(?<=<)\S+(?=>$)|^\S+$", tree, re.MULTILINE)
+        for entry in tree.split()
     }
 
     assert sorted(set(PAGES) - listed - {DOCS / "index.md"}) == []

@@ -13,9 +13,9 @@ Answer = tuple[dict[str, Any], int]
 
 
 def create_app() -> Flask:
-    """Return the application, configured by the environment: `SHOP_INTERAKT__RATE_LIMIT=300`."""
+    """Return the application; the environment has `SHOP_INTERAKT__RATE_LIMIT=300`."""
     app = Flask(__name__)
-    app.config["INTERAKT"] = {"STRICT": False}  # what cannot be tracked is logged, and the customer is served
+    app.config["INTERAKT"] = {"STRICT": False}  # bad data breaks no request
     app.config.from_prefixed_env("SHOP")
     configure_tracking(app.config["INTERAKT"])
     app.post("/customers")(register)

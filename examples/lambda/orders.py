@@ -13,7 +13,7 @@ track.strict = False  # an order that cannot be tracked is logged, and still an 
 
 @flushing(timeout=5)  # whoever placed the order waits for the answer
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Take an order: the body is `{"customer": …, "phone": …, "order": …, "total": …}`."""
+    """Take an order: `{"customer": …, "phone": …, "order": …, "total": …}`."""
     order = json.loads(event["body"])
     track.identify(user_id=order["customer"], phone_number=order["phone"])
     track.event(

@@ -4,7 +4,8 @@ A comment before a block says what is special about it:
 
     <!-- the API answers: 400=100% -->    what the sandbox does meanwhile, as `parse_faults` reads it
     <!-- file: shop.py -->                it is not run, but a file for the blocks that follow
-    <!-- not run: REASON -->              it is neither
+    <!-- part of: examples/x.py -->       it shows lines of a file, which is run elsewhere
+    <!-- not run: REASON -->              it is none of these
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 from interakt_track.sandbox import Request, Sandbox
 
 FENCE = re.compile(
-    r"^(?:<!-- (?P<special>the API answers|file|not run): (?P<detail>.+?) -->\n)?"
+    r"^(?:<!-- (?P<special>the API answers|file|part of|not run): (?P<detail>.+?) -->\n)?"
     r"```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -55,6 +56,7 @@ class Block(NamedTuple):
     """Of its first line of text, counted from 1."""
     faults: str | None = None
     file: str | None = None
+    part_of: str | None = None
     not_run: str | None = None
 
     def __str__(self) -> str:
@@ -97,7 +99,7 @@ def blocks_of(document: Path) -> list[Block]:
 
 
 def _blocks(name: str, text: str) -> Iterator[Block]:
-    fields = {"the API answers": "faults", "file": "file", "not run": "not_run", None: "faults"}
+    fields = {"the API answers": "faults", "file": "file", "part of": "part_of", "not run": "not_run", None: "faults"}
     for found in FENCE.finditer(text):
         headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text[: found.start()]), re.MULTILINE)
         section = headings[-1] if headings else ""

@@ -40,12 +40,16 @@ def place_order(request: HttpRequest) -> HttpResponse:
 
 @transaction.atomic
 def sell(*, product_id: int, customer_id: int) -> Order:
-    """Place an order, unless there is no stock: what it has done by then, the call to Interakt too, is rolled back."""
+    """Place an order; without stock, all is rolled back, the call to Interakt too."""
     order = Order.objects.create(product_id=product_id, customer_id=customer_id)
-    traits = {"order_id": order.pk, "product": order.product.name, "total": order.product.price}
+    traits = {
+        "order_id": order.pk,
+        "product": order.product.name,
+        "total": order.product.price,
+    }
     event(user_id=customer_id, event="Order Placed", traits=traits)
 
-    has_sold = Product.objects.filter(pk=product_id, stock__gt=0).update(stock=F("stock") - 1)
-    if not has_sold:
+    in_stock = Product.objects.filter(pk=product_id, stock__gt=0)
+    if not in_stock.update(stock=F("stock") - 1):
         raise SoldOutError
     return order
