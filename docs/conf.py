@@ -83,6 +83,13 @@ def link_to_site(_: Sphinx, __: Path, ___: str, content: list[str]) -> None:
     content[0] = LINK_TO_DOCS.sub("", content[0]).replace(f"# {project}\n", "# All on one page\n", 1)
 
 
+class Docstring(napoleon.GoogleDocstring):
+    """One whose "Returns" names no type, as the signature has it: a colon in it is a colon."""
+
+    def _consume_returns_section(self, preprocess_types: bool = False) -> list[tuple[str, str, list[str]]]:  # noqa: ARG002
+        return [("", "", self._dedent(self._consume_to_next_section()))]
+
+
 def read_google_style(  # the signature is Sphinx's
     app: Sphinx, what: str, name: str, thing: object, options: Any, lines: list[str]
 ) -> None:
@@ -93,7 +100,7 @@ def read_google_style(  # the signature is Sphinx's
     lines[:] = [SHORT_NAME.sub(r":py:obj:`track.\1 <interakt_track.\1>`", line) for line in lines]
     if what not in ("attribute", "data", "property"):
         style = napoleon.Config(napoleon_use_ivar=True)
-        lines[:] = napoleon.GoogleDocstring(lines, style, app, what, name, thing, options).lines()
+        lines[:] = Docstring(lines, style, app, what, name, thing, options).lines()
 
 
 def leave_open(

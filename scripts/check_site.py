@@ -18,7 +18,7 @@ SOURCES = {"link": "href", "use": "href"}  # of all other tags, `src` is what a 
 LOADED = {"dns-prefetch", "icon", "modulepreload", "preconnect", "prefetch", "preload", "stylesheet"}
 ELSEWHERE = re.compile(r"(\w+:)?//")
 OF_THE_SITE = re.compile(r"https://.*/blob/HEAD/(README\.md|docs/[^?]*\.md)(#.*)?")
-INSIDES = re.compile(r"attr_dict|NOTHING")  # defaults, as attrs writes them
+INSIDES = re.compile(r"attr_dict|NOTHING|Return type")  # defaults as attrs writes them, and a sentence cut at its colon
 ELSEWHERE_IN_STYLES = re.compile(r"""@import[^;]*|url\(["']?(?:\w+:)?//[^)]*""")
 
 

@@ -266,7 +266,14 @@ def test_a_link_out_of_the_site_to_one_of_its_pages_is_found(tmp_path: Path) -> 
     assert found == ["README.md#asyncio", "docs/tutorial.md"]
 
 
-def test_a_default_that_only_the_code_can_read_is_found(tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text("<dt>SentUser(user_id=<span>attr_dict</span>['user_id'].default)</dt>")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<dt>SentUser(user_id=<span>attr_dict</span>['user_id'].default)</dt>", "attr_dict"),
+        ("<dt>Return type:</dt><dd>True when everything is settled</dd>", "Return type"),
+    ],
+)
+def test_a_reference_that_no_person_would_have_written_is_found(tmp_path: Path, text: str, shown: str) -> None:
+    (tmp_path / "index.html").write_text(text, encoding="utf-8")
 
-    assert [problem for problem in CHECK_SITE["find_problems"](tmp_path) if "shows attr_dict" in problem] != []
+    assert [problem for problem in CHECK_SITE["find_problems"](tmp_path) if f"shows {shown}" in problem] != []
