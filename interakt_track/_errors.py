@@ -142,10 +142,12 @@ class CallCancelledError(DeliveryError):
     @classmethod
     def of(cls, error: BaseException | None) -> CallCancelledError | None:
         """Return what the cancelled call says that a `CancelledError` or `TimeoutError` came of; None: no such call."""
+        if isinstance(error, TimeoutError) and error.__cause__ is None and not isinstance(error.__context__, Exception):
+            error = error.__context__  # anyio's; of another error, the context may be an earlier call's
         for _ in range(10):  # chains have 2 links
             if error is None or isinstance(error, cls):
                 return error
-            error = error.__cause__  # its context may be an earlier call's
+            error = error.__cause__
         return None
 
 

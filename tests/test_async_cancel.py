@@ -276,6 +276,29 @@ def test_a_timeout_says_it_by_its_cause(use: Callable[..., Any], sandbox: Sandbo
     assert [type(error) for error in use(calls)] == [CallCancelledError] * 2
 
 
+def test_a_timeout_of_anyio_says_it_too(use: Callable[..., Any], sandbox: Sandbox) -> None:
+    sandbox.script([Fault.hang(), Fault.hang()])
+
+    async def calls(client: AsyncClient) -> list[CallCancelledError | None]:
+        said = []
+        try:
+            with anyio.fail_after(0.2):
+                await client.event("u1", "e")
+        except TimeoutError as error:
+            said.append(CallCancelledError.of(error))
+            try:
+                with anyio.fail_after(0.01):
+                    await anyio.sleep(60)
+            except TimeoutError as later:
+                said.append(CallCancelledError.of(later))
+        return said
+
+    said, of_something_else = use(calls)
+
+    assert isinstance(said, CallCancelledError)
+    assert of_something_else is None
+
+
 def test_a_scope_of_anyio_as_web_frameworks_use_them_knows_its_cancellation(
     use: Callable[..., Any], sandbox: Sandbox
 ) -> None:
