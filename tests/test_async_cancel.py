@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -246,6 +248,64 @@ def test_a_call_whose_answer_has_begun_knows_what_it_says(
     assert said.was_sent is was_sent
     assert delivered == (1 if was_sent else 0)
     assert len(reports) == (0 if was_sent else 1)
+
+
+class CancelledAt:
+    """Awaits a call, and cancels its task as often as asked from the n-th time on that it gives up control."""
+
+    def __init__(self, call: Coroutine[Any, Any, Any], n: int, *, times: int) -> None:
+        self.is_cancelled = False
+        self._call = call
+        self._from, self._to = n, n + times - 1
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        task = asyncio.current_task()
+        assert task is not None
+        resume: Callable[[], Any] = lambda: self._call.send(None)  # noqa: E731 - it changes with what comes back
+        for count in itertools.count(1):
+            try:
+                waited_for = resume()
+            except StopIteration as end:
+                return end.value
+            if self._from <= count <= self._to:
+                self.is_cancelled = True
+                asyncio.get_running_loop().call_soon(task.cancel)
+            try:
+                yield waited_for
+            except BaseException as error:  # noqa: BLE001 - it is thrown where it would have come out
+                resume = partial(self._call.throw, error)
+            else:
+                resume = partial(self._call.send, None)
+
+
+@pytest.mark.parametrize("is_warm", [False, True], ids=["new connection", "kept connection"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_wherever_a_call_is_cancelled_it_tells_the_truth_and_the_next_one_is_delivered(
+    use: Callable[..., Any], sandbox: Sandbox, times: int, is_warm: bool
+) -> None:
+    async def calls(client: AsyncClient, n: int) -> bool:
+        if is_warm:
+            await client.event("u1", "warm")
+        step = CancelledAt(client.event("u1", f"cancelled at {n}"), n, times=times)
+        try:
+            await asyncio.create_task(run(step))
+        except asyncio.CancelledError as error:
+            said = CallCancelledError.of(error)
+            assert said is not None
+            assert (await client.event("u1", f"after {n}")).status == "delivered"
+            arrived = [event["event"] for event in sandbox.events]
+            assert said.was_sent is not False or f"cancelled at {n}" not in arrived
+            assert said.was_sent is not True or f"cancelled at {n}" in arrived
+        return step.is_cancelled
+
+    async def run(step: CancelledAt) -> Any:
+        return await step
+
+    n = 1
+    while use(partial(calls, n=n)):
+        n += 1
+
+    assert n > 5
 
 
 def test_a_call_that_was_over_before_it_was_cancelled_is_over(use: Callable[..., Any]) -> None:
