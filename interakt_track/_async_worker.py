@@ -120,6 +120,7 @@ class AsyncWorker:
                     call.bound.reschedule(self.turns.loop.time())
                 continue
             if call.unit is not None:
+                _forget_turn(call)
                 self._give_back_place(call.unit, was_sent=None)
                 self._lose(call.unit, ShutdownError(text, is_ambiguous=call.bound is not None))
             if not is_over:
@@ -196,8 +197,8 @@ class AsyncWorker:
         error.queue_msg = shown(call.message, self._quiet)
         if unit is None or call.message.outcome is not None:
             return error
-        has_only_its_turn = unit.state == IN_FLIGHT and unit.refusal is None and call.bound is None
-        error.attempts = unit.attempts - has_only_its_turn
+        _forget_turn(call)
+        error.attempts = unit.attempts
         if was_sent:
             self.turns.settle(unit, Outcome("delivered"))
         else:
@@ -216,6 +217,13 @@ class AsyncWorker:
         """Give the account back the place of a request that ended, if one is under way; true: the API took it."""
         if unit.state == IN_FLIGHT and unit.refusal is None:
             unit.lane.account.settle(self._clock(), is_accepted=bool(was_sent), is_key_good=bool(was_sent))
+
+
+def _forget_turn(call: Call) -> None:
+    """Count no attempt for a call that was given its turn and has made no request yet."""
+    unit = call.unit
+    if unit is not None and unit.state == IN_FLIGHT and unit.refusal is None and call.bound is None:
+        unit.attempts -= 1
 
 
 def _was_sent(cancellation: BaseException | None) -> bool | None:

@@ -521,6 +521,26 @@ def test_what_is_cut_off_between_attempts_may_have_arrived_if_an_earlier_one_may
     run(main())
 
 
+def test_what_is_cut_off_as_its_turn_came_has_made_no_request() -> None:
+    async def main() -> None:
+        bench = Bench(max_workers=1)
+        first, second = bench.start("u1", None, (1.0, "ok")), bench.start("u2")
+        await asyncio.sleep(0.5)
+
+        while first in asyncio.all_tasks() or not bench.roster._in_flight:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0 if not bench.sender.under_way else 0.1)
+        bench.worker.cut_off("the end")
+        outcome = await second
+
+        assert outcome is not None
+        assert isinstance(outcome.error, ShutdownError)
+        assert (outcome.error.attempts, outcome.error.is_ambiguous) == (0, False)
+        assert len(bench.sender.attempts) == 1
+        bench.assert_empty()
+
+    run(main())
+
+
 def test_a_request_that_fails_as_it_is_cut_off_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         bench = Bench()
