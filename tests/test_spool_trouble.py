@@ -887,7 +887,9 @@ def test_a_clock_that_goes_back_and_forth_changes_neither_order_nor_ration(
             sandbox.wait_for_requests(max(limit // 10, sandbox.counts.requests) + 5)
         finally:
             shell.kill()
-    rationed = [request.started for request in sandbox.requests]
+    number_of_requests = len(sandbox.requests)
+    with closing(sqlite3.connect(path)) as connection:  # when they were sent: some arrive late on a slow machine
+        starts = [start for (start,) in connection.execute("SELECT monotonic FROM start ORDER BY monotonic")]
     monkeypatch.setenv("SHOP_CLOCK", "-9000")
     last = Shell(sandbox.url, path)
     try:
@@ -899,7 +901,8 @@ def test_a_clock_that_goes_back_and_forth_changes_neither_order_nor_ration(
 
     assert delivered(sandbox.requests) == {*range(number), 1000}
     assert out_of_order(sandbox.requests, lambda earlier, later: True) == []
-    assert most_at_once(rationed, limit) <= limit / 10 + 2.5
+    assert len(starts) >= number_of_requests
+    assert most_at_once(starts, limit) <= limit / 10 + 1
     assert numbers["rejected"] == numbers["dropped"] == 0
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM failed").fetchone() == (0,)
