@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def test_the_file_is_the_projects(path: Path, capsys: pytest.CaptureFixture[str]
     found = json.loads(capsys.readouterr().out)
     assert (str(path), 2) == (found["path"], found["waiting"])
     assert [True] == [account["is_own"] for account in found["accounts"]]
+
+
+def test_what_it_writes_goes_where_the_caller_says(path: Path) -> None:
+    out, errors = StringIO(), StringIO()
+
+    call_command("interakt_spool", "status", "--json", stdout=out)
+    with pytest.raises(SystemExit):
+        call_command("interakt_spool", "bogus", stderr=errors)
+
+    assert json.loads(out.getvalue())["waiting"] == 2
+    assert "No such command 'bogus'" in errors.getvalue()
 
 
 def test_key_and_host_are_the_projects(sandbox: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             "words", nargs=argparse.REMAINDER, metavar="...", help="As in `interakt_spool status`, or `drain --help`."
         )
 
-    def handle(self, *_: Any, words: list[str], **__: Any) -> None:
+    def handle(self, *_: Any, words: list[str], **given: Any) -> None:
         """Run the command.
 
         Raises:
@@ -45,7 +46,8 @@ class Command(BaseCommand):
             SystemExit: It ended with another status than 0.
         """
         command = _spool_command()
-        with _settings_in_the_environment():
+        out, errors = given.get("stdout") or sys.stdout, given.get("stderr") or sys.stderr  # those of `call_command`
+        with _settings_in_the_environment(), redirect_stdout(out), redirect_stderr(errors):
             try:
                 command.main(words or ["--help"], "manage.py interakt_spool", default_map={"drain": _drain_defaults()})
             except SystemExit as leaving:
