@@ -41,12 +41,10 @@ check_types_of_examples() {
 }
 
 test_lowest_versions() {
-  # The generator and the benchmarks have environments of their own; scripts/test.sh tests them, and FastAPI, whose
-  # lifespan needs a newer starlette than the sandbox.
+  wait "$preparing"
+  # FastAPI's lifespan needs a newer starlette than the sandbox.
   prepare_environment .venvs/lowest "$python" requirements/lowest.txt &&
-    prepare_test_parts "$python" &&
-    run_tests .venvs/lowest/bin/python -q --ignore tests/test_bench.py --ignore tests/test_generate.py \
-      --ignore tests/test_fastapi.py
+    run_tests .venvs/lowest/bin/python -q "${once[@]}" --ignore=tests/test_fastapi.py
 }
 
 refuse_in_tracked_files() { # WHAT PATTERN
@@ -65,6 +63,11 @@ check_tidiness() {
 }
 
 python=$(oldest_python) || exit
+# What tests run in, scripts/test.sh's too, is made beside the other steps, of which most have work for one core.
+if [[ "$wanted" == "  " || "$wanted" == *" lowest "* ]]; then
+  prepare_tests "$python" &
+  preparing=$!
+fi
 prepare_environment .venvs/check "$python" requirements/check.txt
 PATH=$PWD/.venvs/check/bin:$PATH
 export PYRIGHT_PYTHON_IGNORE_WARNINGS=1 # not a word about newer versions

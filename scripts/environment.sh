@@ -5,6 +5,7 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+unset PYTHONDONTWRITEBYTECODE # every program that a test starts, and there are hundreds, would compile the project anew
 
 say() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2
@@ -69,13 +70,19 @@ prepare_environment() { # FOLDER PYTHON REQUIREMENTS
   printf '%s\n' "$state" >"$folder/prepared.txt" # last, so that what was cut off is done again
 }
 
-# Run pytest with two processes: a test mostly waits. The tests of a file stay together, as they share what they start.
+# Run pytest with several processes, as tests/conftest.py says. The tests of a file stay together, as they share what they
+# start; which files go first is said there, too.
 run_tests() { # PYTHON ARGUMENTS...
-  local python=$1 processes=(-n 2 --dist loadfile)
+  local python=$1 processes=(-n auto --dist loadfile --no-loadscope-reorder)
   shift
   [[ " $* " != *" --soak "* ]] || processes=(-n 0) # which shows its figures, and has the cores for itself
   "$python" -m pytest "${processes[@]}" "$@"
 }
+
+# What need not be tested with every Python, nor with the lowest versions: programs in environments of their own, JavaScript,
+# and much data on the ways that other tests go with little.
+# shellcheck disable=SC2034  # those who source this file use it
+once=(--ignore=tests/test_{bench,generate,import_datasets,oscar,page}.py)
 
 # Install what tests need beside their Python environment. A test whose part is missing says so, and fails in CI.
 prepare_test_parts() { # PYTHON
@@ -84,4 +91,14 @@ prepare_test_parts() { # PYTHON
   PYTHON=$1 scripts/install_datasets.sh >/dev/null || say "going on without the data sets"
   scripts/install_system_parts.sh || say "going on without the programs that are missing"
   (prepare_environment .venvs/oscar "$1" requirements/oscar.txt) || say "going on without the shop"
+}
+
+# Make all that tests run in.
+prepare_tests() { # PYTHON
+  local version python
+  prepare_test_parts "$1"
+  (prepare_environment .venvs/lowest "$1" requirements/lowest.txt)
+  while read -r version python <&3; do
+    (prepare_environment ".venvs/$version" "$python" requirements/test.txt)
+  done 3< <(find_pythons)
 }

@@ -1,6 +1,7 @@
 """What every test runs under: nothing but this machine is reachable, and the environment's own settings are gone."""
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,14 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
 
 sys.path.append(str(Path(__file__).parent / "programs"))  # some also hold what judges their evidence
 
+SLOWEST = (
+    *("page", "import_resume", "spool_trouble", "spool_others", "spool_cli", "spool_processes", "spool", "http"),
+    *("celery_example", "testing_plugin", "bench", "gunicorn", "exit", "spool_fork", "import", "fork", "celery"),
+    *("properties", "docs", "fastapi", "spool_file", "import_kill", "import_datasets", "signals", "generate"),
+    *("spool_exit", "gevent", "salvage", "soak", "cli", "spool_gunicorn", "delivery", "demo", "django_example"),
+)
+"""The files that take longest, the longest first: a minute or more. Where this is out of date, it costs time only."""
+
 reached_for: list[str] = []
 """What a test, or a thread of the code it tests, wanted of another machine."""
 
@@ -34,11 +43,21 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.upper().startswith("INTERAKT_") or name.lower().endswith("_proxy"):
             del os.environ[name]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started with `&`; programs that tests interrupt inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.addaudithook(refuse_other_machines)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` is: two for each core, since a test mostly waits."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give tests the time that `--soak` asks of them."""
+    """Have the files that take longest begin first, and give tests the time that `--soak` asks of them."""
+    places = {f"test_{name}.py": place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
     if config.getoption("--soak"):
         for item in items:
             item.add_marker(pytest.mark.timeout(1800))
