@@ -86,7 +86,10 @@ def link_to_site(_: Sphinx, __: Path, ___: str, content: list[str]) -> None:
 class Docstring(napoleon.GoogleDocstring):
     """One whose "Returns" names no type, as the signature has it: a colon in it is a colon."""
 
-    def _consume_returns_section(self, preprocess_types: bool = False) -> list[tuple[str, str, list[str]]]:  # noqa: ARG002
+    def _consume_returns_section(
+        self,
+        preprocess_types: bool = False,  # noqa: ARG002 - as Napoleon has it
+    ) -> list[tuple[str, str, list[str]]]:
         return [("", "", self._dedent(self._consume_to_next_section()))]
 
 

@@ -255,3 +255,18 @@ def test_a_late_import_is_under_the_lock_that_forks_wait_for(room: str) -> None:
             yield from late(child, is_late or isinstance(child, ast.FunctionDef), is_locked or holds)
 
     assert list(late(tree_of(ROOMS[room]), False, False)) == []
+
+
+def test_files_that_are_named_for_how_they_are_run_are_there() -> None:
+    """One that is named in vain would run late, or with every Python."""
+    order = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    once = re.findall(
+        r"^once=.*?\{(.+?)\}", (ROOT / "scripts" / "environment.sh").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    names = [
+        *re.findall(r'"(\w+)"', order[order.index("SLOWEST = (") : order.index('"""The files')]),
+        *once[0].split(","),
+    ]
+
+    assert len(names) > 20
+    assert [name for name in names if not (ROOT / "tests" / f"test_{name}.py").exists()] == []
