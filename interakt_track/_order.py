@@ -108,7 +108,17 @@ class Unit:
 class Lane:
     """The unsettled units of one account, linked in the order their messages were called."""
 
-    __slots__ = ("_delayed", "_passed_over", "_phones", "_ready", "_sequence", "_users", "account", "ready")
+    __slots__ = (
+        "_delayed",
+        "_given_up",
+        "_passed_over",
+        "_phones",
+        "_ready",
+        "_sequence",
+        "_users",
+        "account",
+        "ready",
+    )
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -119,6 +129,7 @@ class Lane:
         self._passed_over: list[float | None] = [None] * PRIORITIES  # since when, while something higher is served
         self._delayed: list[tuple[float, int, Unit]] = []
         self._sequence = 0
+        self._given_up = 0  # places of units that were ready, since they were swept last
 
     def is_empty(self) -> bool:
         """Tell whether nothing is unsettled."""
@@ -169,9 +180,12 @@ class Lane:
         if unit.state == BLOCKED:
             unit.state = GIVEN_UP  # freed now, what follows it would overtake what it is blocked by
             return
-        if unit.state == READY:
-            self._ready[unit.priority].remove(unit)
+        was_ready = unit.state == READY
         self.settle(unit)
+        if was_ready:
+            self._given_up += 1  # its place is passed over when it is met: to look for it among thousands takes long
+            if self._given_up > self.ready:
+                self._sweep()
 
     def delay(self, unit: Unit, due: float) -> None:
         """Keep a unit, and so all that follows it, until `due`."""
@@ -286,7 +300,7 @@ class Lane:
         return True
 
     def _make_ready(self, unit: Unit, *, is_first: bool = False) -> None:
-        waiting = self._ready[unit.priority]
+        waiting = self._waiting(unit.priority)
         if not waiting:
             self._passed_over[unit.priority] = None
         if unit.state != READY:
@@ -314,14 +328,24 @@ class Lane:
                 self._make_ready(raised)  # its place among the lower ones is passed over when it is met
             to_raise += [blocker for blocker in (raised.first_blocker, raised.second_blocker) if blocker is not None]
 
+    def _waiting(self, priority: int) -> deque[Unit]:
+        """Return what waits of a priority, from the next to go on; behind that may be places that are passed over."""
+        waiting = self._ready[priority]
+        while waiting and (waiting[0].state != READY or waiting[0].priority != priority):
+            waiting.popleft()
+        return waiting
+
+    def _sweep(self) -> None:
+        """Keep the places of those that are ready only."""
+        self._given_up = 0
+        for priority, waiting in enumerate(self._ready):
+            kept = [unit for unit in waiting if unit.state == READY and unit.priority == priority]
+            waiting.clear()
+            waiting.extend(kept)
+
     def _choose(self, now: float) -> int:
         """Return the priority to serve: the highest that waits, or a lower one passed over for too long."""
-        choices = []
-        for priority, waiting in enumerate(self._ready):
-            while waiting and (waiting[0].state != READY or waiting[0].priority != priority):
-                waiting.popleft()
-            if waiting:
-                choices.append(priority)
+        choices = [priority for priority in range(PRIORITIES) if self._waiting(priority)]
         passed_over = ((since, c) for c in choices if (since := self._passed_over[c]) is not None)
         since, longest = min(passed_over, default=(now, choices[0]))
         choice = longest if now - since > MAX_STARVATION else choices[0]

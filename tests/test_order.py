@@ -337,6 +337,45 @@ def test_nothing_is_kept_of_ready_units_that_were_given_up() -> None:
     assert lane.is_empty()
 
 
+def test_giving_up_thousands_compares_none_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    class Compared(Unit):
+        __slots__ = ()
+        __hash__ = Unit.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return self is other
+
+    monkeypatch.setattr("interakt_track._order.Unit", Compared)
+    lane, units = link_all(*(an_event(f"u{number}") for number in range(2000)))
+
+    for unit in reversed(units[1:]):
+        assert unit is not None
+        lane.give_up(unit)
+
+    assert compared < 2000
+    assert len(lane._ready[NORMAL]) <= 2 * lane.ready == 2
+    assert lane.pop(0.0) is units[0]
+
+
+def test_a_low_one_is_not_starved_because_one_was_that_is_given_up() -> None:
+    lane, (low, _, _) = link_all(an_event("u1", priority=LOW), an_event("u2"), an_event("u3"))
+    assert low is not None
+    lane.pop(0.0)  # from now on the low one is passed over
+    lane.give_up(low)
+    now = 2 * MAX_STARVATION
+    later, _ = (
+        lane.link(an_event(user, priority=priority), Epoch()) for user, priority in (("u4", LOW), ("u5", NORMAL))
+    )
+
+    first = [lane.pop(now), lane.pop(now)]
+
+    assert later not in first
+
+
 def _overtaken(message: Message, messages: list[Message], finished: list[Message], unit: Unit) -> list[Message]:
     earlier = messages[: messages.index(message)]
     return [m for m in earlier if m not in finished and m not in unit.messages and _is_same_person(m, message)]
