@@ -70,13 +70,13 @@ def test_the_end_of_the_program_delivers(sandbox: Sandbox, start: str) -> None:
 
 @both_orders
 def test_flush_waits_while_other_greenlets_run(sandbox: Sandbox, start: str) -> None:
-    sandbox.faults = "latency=1s"  # several times the longest that anything computes
+    sandbox.faults = "latency=3s"  # several times the longest that anything computes, on a machine with much else to do
     script = """
 ticker = Ticker()
 def produce(name):
     for i in range(4): track.event(user_id=f'{name}-{i}', event='e')
 for greenlet in [gevent.spawn(produce, name) for name in 'abc']: greenlet.join()
-print(track.flush(30), ticker.ticks > 10, ticker.longest < 1, track.stats().delivered)
+print(track.flush(30), ticker.ticks > 10, ticker.longest < 3, track.stats().delivered)
 """
 
     written = run(start + PREAMBLE + script, sandbox)
