@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; `weakref` is a millisecond
 
+from ._members import members
 from ._rate_limit import TINY, Pacer
 
 TYPE_CHECKING = False
@@ -174,7 +175,7 @@ class Account:
         return 0.0
 
     def _follow_shares(self) -> None:
-        limits = [share.rate_limit for share in self._shares]
+        limits = [share.rate_limit for share in members(self._shares)]
         self._share_count = len(limits)
         self._pacer.change_limit(min((limit for limit in limits if limit is not None), default=None))
 

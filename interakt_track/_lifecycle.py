@@ -11,6 +11,7 @@ from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; 
 from time import monotonic
 
 from ._account import ACCOUNTS
+from ._members import members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def start_anew_after_fork() -> None:
     if _mark is not None:
         _mark[0] = 1
     ACCOUNTS.forget()
-    for holder in list(_forking):
+    for holder in members(_forking):
         holder.start_anew()
 
 
@@ -131,7 +132,7 @@ def _leave() -> None:
     global _is_leaving  # noqa: PLW0603 - this module owns it
     _is_leaving = True
     started = monotonic()
-    engines = list(_living)
+    engines = members(_living)
     for engine in engines:
         engine.hasten()  # first, so that none waits for another one's end
     for engine in engines:

@@ -7,6 +7,7 @@ from _weakrefset import WeakSet  # what `weakref` has it from, and `threading`; 
 
 from . import _lifecycle
 from ._locks import IMPORT_LOCK
+from ._members import members
 from ._messages import USER, Message
 from ._receipt import Outcome, Response
 from ._traits import pack
@@ -83,7 +84,7 @@ class Recording:
     def _replace(self, recorders: tuple[Recorder, ...]) -> None:
         self.recorders = recorders
         self.changes += 1
-        for follower in list(self._followers):
+        for follower in members(self._followers):
             follower.follow_recording()
 
 
