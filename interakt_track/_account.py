@@ -38,6 +38,7 @@ class Account:
         "__weakref__",
         "_expected",
         "_failing",
+        "_has_news",
         "_lock",
         "_next_probe",
         "_pacer",
@@ -52,10 +53,11 @@ class Account:
     def __init__(self, host: str, write_key: str) -> None:
         self.host = host
         self.write_key = write_key
-        self._lock = threading.RLock()  # guards all below
+        self._lock = threading.RLock()  # guards all below but for `_has_news`
         self._pacer = Pacer()
         self._shares: WeakSet[Share] = WeakSet()
         self._share_count = 0
+        self._has_news = False
         self._refusal: AuthenticationError | None = None
         self._next_probe = 0.0
         self._expected: dict[int, float] = {}  # who was told to come back, and when; who asked first comes first
@@ -73,7 +75,7 @@ class Account:
             asker: What tells one client from the others: they take turns, the one that asked first first.
         """
         with self._lock:
-            if len(self._shares) != self._share_count:
+            if self._has_news or len(self._shares) != self._share_count:
                 self._follow_shares()
             delay = self._pacer.delay(now) or self._until_others_came(now, id(asker))
             if delay > 0.0:
@@ -151,16 +153,17 @@ class Account:
             return self._pacer.refuse(now, started, retry_after, jitter)
 
     def ask(self, share: Share, rate_limit: int | None) -> None:
-        """Set what a client asks; of all clients' limits the lowest holds.
+        """Set what a client asks, from the next admission on; of all clients' limits the lowest holds.
 
         Args:
             share: The client's; a new one, or that of an earlier call.
             rate_limit: Requests a minute; None asks nothing.
         """
-        with self._lock:
-            share.rate_limit = rate_limit
-            self._shares.add(share)
-            self._follow_shares()
+        share.rate_limit = rate_limit
+        self._shares.add(share)
+        # Last, and without the lock: workers want that one while they have the queue's, and a signal handler that
+        # interrupts this, and flushes, would wait for the queue's for ever.
+        self._has_news = True
 
     def _until_others_came(self, now: float, asker: int) -> float:
         """Return the seconds for which a place is kept for who asked earlier; who does not come loses the turn."""
@@ -175,6 +178,7 @@ class Account:
         return 0.0
 
     def _follow_shares(self) -> None:
+        self._has_news = False  # first: what is asked for from here on is looked at the next time
         limits = [share.rate_limit for share in members(self._shares)]
         self._share_count = len(limits)
         self._pacer.change_limit(min((limit for limit in limits if limit is not None), default=None))

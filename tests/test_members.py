@@ -48,6 +48,7 @@ def test_a_client_made_while_another_one_asks_counts() -> None:
     account._shares = Busy(first, late=late)  # type: ignore[assignment]  # of shares, as those are
 
     account.ask(first, 600)
+    account.admit(0.0)
 
     assert account._share_count == 2
     assert account._pacer.limit == 300

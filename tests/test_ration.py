@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import heapq
+import threading
 import time
 from collections.abc import Callable
 
@@ -172,6 +173,20 @@ def test_the_lowest_limit_of_an_accounts_clients_holds() -> None:
     account.ask(low, 200)
 
     assert 15 <= start_all(account, 100.0) <= 20
+
+
+def test_a_call_that_follows_a_limit_waits_for_no_worker() -> None:
+    """A signal handler that interrupts it may wait for the worker that has the lock."""
+    account = Account("http://localhost", "key")
+    share = Share()
+    asking = threading.Thread(target=account.ask, args=(share, 10), daemon=True)
+
+    with account._lock:
+        asking.start()
+        asking.join(30)
+        assert not asking.is_alive()
+
+    assert start_all(account, 0.0) == 1
 
 
 def test_a_client_that_is_gone_limits_nothing(new_client: NewClient) -> None:
