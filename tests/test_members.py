@@ -27,13 +27,16 @@ class Busy(WeakSet[object]):
 
 
 class Member:
-    """What is in them."""
+    """What is in them; remembers that it was told."""
+
+    def __init__(self) -> None:
+        self.is_told = False
 
     def follow_recording(self) -> None:
-        pass
+        self.is_told = True
 
     def start_anew(self) -> None:
-        pass
+        self.is_told = True
 
 
 def test_who_came_meanwhile_is_among_them() -> None:
@@ -60,9 +63,15 @@ def test_a_client_made_while_a_recorder_begins_is_told() -> None:
 
     recording._replace(())
 
+    assert first.is_told
+    assert late.is_told
+
 
 def test_a_client_made_while_a_child_begins_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     first, late = Member(), Member()
     monkeypatch.setattr(lifecycle, "_forking", Busy(first, late=late))
 
     lifecycle.start_anew_after_fork()
+
+    assert first.is_told
+    assert late.is_told
