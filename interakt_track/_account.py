@@ -75,8 +75,7 @@ class Account:
             asker: What tells one client from the others: they take turns, the one that asked first first.
         """
         with self._lock:
-            if self._has_news or len(self._shares) != self._share_count:
-                self._follow_shares()
+            self._follow_shares()
             delay = self._pacer.delay(now) or self._until_others_came(now, id(asker))
             if delay > 0.0:
                 delay = min(delay, MAX_WAIT_FOR_OTHERS) if delay == float("inf") else delay
@@ -128,6 +127,7 @@ class Account:
     def restore(self, now: float, ages: list[float]) -> None:
         """Count requests in the ration that another process started so many seconds ago."""
         with self._lock:
+            self._follow_shares()
             self._pacer.restore(now - age for age in ages)
 
     def bar(self, now: float, error: AuthenticationError) -> bool:
@@ -153,7 +153,7 @@ class Account:
             return self._pacer.refuse(now, started, retry_after, jitter)
 
     def ask(self, share: Share, rate_limit: int | None) -> None:
-        """Set what a client asks, from the next admission on; of all clients' limits the lowest holds.
+        """Set what a client asks; of all clients' limits the lowest holds.
 
         Args:
             share: The client's; a new one, or that of an earlier call.
@@ -178,6 +178,8 @@ class Account:
         return 0.0
 
     def _follow_shares(self) -> None:
+        if not self._has_news and len(self._shares) == self._share_count:
+            return
         self._has_news = False  # first: what is asked for from here on is looked at the next time
         limits = [share.rate_limit for share in members(self._shares)]
         self._share_count = len(limits)
