@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import sys
+
 from . import _lifecycle
-from ._async_engine import AsyncEngine, mark_as_awaited
+from ._async_engine import AsyncEngine
 from ._async_sender import prepare
 from ._door import Door, account_of, missing_key
 from ._errors import SettingsError, UnusableClientError
@@ -16,7 +20,7 @@ from ._settings import Settings, travels_in_clear
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
     from types import TracebackType
     from typing import Any, Self, Unpack
@@ -278,5 +282,13 @@ async def _given(receipt: Receipt) -> Receipt:
     return receipt
 
 
+def _mark_as_awaited(call: Callable[..., object]) -> None:
+    """Let those who ask know that a plain function returns a coroutine: frameworks, and mocks made of its class."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(call)
+    else:
+        vars(call)["_is_coroutine"] = vars(asyncio.coroutines)["_is_coroutine"]  # by which asyncio itself tells
+
+
 for _call in (AsyncClient.identify, AsyncClient.event):  # which check their arguments before they are awaited
-    mark_as_awaited(_call)
+    _mark_as_awaited(_call)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import sys
 from time import monotonic
 
 from . import _lifecycle
@@ -20,8 +18,6 @@ from ._roster import Roster
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._account import Account
     from ._messages import Message
     from ._receipt import Outcome
@@ -155,14 +151,6 @@ class AsyncEngine:
         lost = worker.cut_off(text)
         if lost:
             self.quiet.warn("shutdown", f"{'1 call was' if lost == 1 else f'{lost} calls were'} ended: {text}")
-
-
-def mark_as_awaited(call: Callable[..., object]) -> None:
-    """Let those who ask know that a plain function returns a coroutine: frameworks, and mocks made of its class."""
-    if sys.version_info >= (3, 12):
-        inspect.markcoroutinefunction(call)
-    else:
-        vars(call)["_is_coroutine"] = vars(asyncio.coroutines)["_is_coroutine"]  # by which asyncio itself tells
 
 
 def _closed() -> UnusableClientError:
