@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Set everything up and run all tests, on Python 3.11 and every newer one that is on this machine.
+# Set everything up and run all tests, on Python 3.11 and every newer one that is on this machine; what no version changes
+# runs with the oldest only (`once` in environment.sh).
 # Arguments go to pytest: scripts/test.sh -k phone; --soak runs the soak test in full and property tests far longer,
 # and -n 0 runs the tests one after the other.
 #
