@@ -10,7 +10,7 @@ from ._errors import InvalidMessageError, QueueFullError, SettingsError
 from ._receipt import Outcome, Receipt
 from ._recording import RECORDING
 from ._requests import message_from_body, wire
-from ._settings import key_of_environment
+from ._write_key import key_of_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

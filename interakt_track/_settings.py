@@ -6,6 +6,7 @@ import os
 
 from ._errors import InvalidMessageError, SettingsError
 from ._locks import IMPORT_LOCK
+from ._write_key import key_of_environment, parse_write_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ DAY = 86_400  # seconds
 MIN_SPOOL_BYTES = 1_048_576  # a message may be as big; less could not hold one
 
 _COROUTINE = 0x80  # the flag of code that is awaited; what `inspect`, which takes 10 ms to import, has it from
-_MAX_KEY_LENGTH = 4096  # longer is a pasted file, not a key
 
 
 class Settings:
@@ -189,7 +189,7 @@ class Settings:
         if write_key == "" and not enabled:  # as where it is read from an environment that has none
             write_key = None
         values = {
-            "write_key": _key("write_key", write_key, os.environ.get("INTERAKT_WRITE_KEY")),
+            "write_key": _key("write_key", write_key),
             "host": _host("host", host or os.environ.get("INTERAKT_HOST") or DEFAULT_HOST),
             "sync_mode": _flag("sync_mode", sync_mode),
             "debug": _flag("debug", debug),
@@ -230,35 +230,6 @@ class Settings:
 SETTING_NAMES = Settings.__slots__
 
 
-def parse_write_key(text: str) -> str:
-    """Return the raw key of any form people paste.
-
-    The dashboard's "Secret Key" is already `base64(key + ":")`. Telling the forms apart is safe: the base64 form
-    decodes strictly and its text ends with `:`, and a raw key never contains `=`.
-
-    Raises:
-        SettingsError: Nothing is left, or a character that no HTTP header can carry is in it.
-    """
-    key = text.strip()
-    scheme, _, rest = key.partition(" ")
-    if scheme.lower() == "basic":
-        key = rest.strip()
-    key = (_decode_secret_key(key) or key).rstrip(":")
-    if not key:
-        raise SettingsError("write_key is empty; copy it from the dashboard's Settings, Developer Settings")
-    if len(key) > _MAX_KEY_LENGTH or not key.isascii() or not key.isprintable() or any(c in key for c in " :\"'"):
-        raise SettingsError(
-            "write_key holds characters a key never has (spaces, quotes, line breaks, a colon or non-ASCII ones); "
-            "copy it again from the dashboard's Settings, Developer Settings"
-        )
-    return key
-
-
-def key_of_environment() -> str | None:
-    """Return the environment's write key of this moment, or None."""
-    return _key("write_key", None, os.environ.get("INTERAKT_WRITE_KEY"))
-
-
 def travels_in_clear(host: str) -> bool:
     """Tell whether a key sent to this host can be read on its way: plain http, and not to this machine."""
     scheme, _, rest = host.lower().partition("://")
@@ -268,22 +239,9 @@ def travels_in_clear(host: str) -> bool:
     return scheme == "http" and not (is_loopback or name in ("localhost", "[::1]") or name.endswith(".localhost"))
 
 
-def _decode_secret_key(text: str) -> str | None:
-    with IMPORT_LOCK:
-        from binascii import a2b_base64  # noqa: PLC0415 - wanted with the first key
-
-    try:
-        decoded = a2b_base64(text, strict_mode=True).decode("ascii")
-    except ValueError:
-        return None
-    return decoded if decoded.endswith(":") and len(decoded) > 1 else None
-
-
-def _key(name: str, value: object, fallback: str | None) -> str | None:
+def _key(name: str, value: object) -> str | None:
     if value is None:
-        value = fallback or None
-    if value is None:
-        return None
+        return key_of_environment()
     if not isinstance(value, str):
         raise _wrong(name, "the API key as text", value, is_secret=True)
     return parse_write_key(value)

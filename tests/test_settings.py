@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interakt_track import SettingsError
-from interakt_track._settings import SETTING_NAMES, Settings, parse_write_key, travels_in_clear
+from interakt_track._settings import SETTING_NAMES, Settings, travels_in_clear
+from interakt_track._write_key import parse_write_key
 
 KEY = "hT7-aB_9xQ2"
 SECRET_KEY = base64.b64encode(f"{KEY}:".encode()).decode()
