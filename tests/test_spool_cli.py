@@ -508,7 +508,7 @@ def test_where_the_other_process_ends_draining_takes_over(sandbox: Sandbox, path
 @pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is needed")
 def test_on_a_terminal_a_bar_moves_and_the_log_does_not_break_it(sandbox: Sandbox, path: Path) -> None:
     sandbox.faults = "latency=30ms"
-    leave_behind(path, sandbox.url, "for n in range(60): client.event(f'u{n}', 'Seen')")
+    leave_behind(path, sandbox.url, "for n in range(200): client.event(f'u{n}', 'Seen')")
     sandbox.script([400])
     ours, theirs = os.openpty()
 
