@@ -80,7 +80,7 @@ def link_to_repository(_: Sphinx, docname: str, source: list[str]) -> None:
 
 def link_to_site(_: Sphinx, __: Path, ___: str, content: list[str]) -> None:
     """Let the README's title, links and pictures be those of the site, where it has them."""
-    content[0] = LINK_TO_DOCS.sub("", content[0]).replace(f"# {project}\n", "# All on one page\n", 1)
+    content[0] = LINK_TO_DOCS.sub("", content[0]).replace(f"# {project}\n", "# At a glance\n", 1)
 
 
 class Docstring(napoleon.GoogleDocstring):

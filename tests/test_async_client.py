@@ -527,9 +527,9 @@ def test_mocks_made_of_the_class_are_awaited() -> None:
     mock.event.assert_awaited_once_with("u1", "e")
 
 
-def test_the_readmes_table_names_each_setting_once() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| setting | for an awaited call |")[2].partition("\n\n")[0]
+def test_the_table_of_the_documentation_names_each_setting_once() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "asyncio.md").read_text(encoding="utf-8")
+    table = page.partition("| setting | for an awaited call |")[2].partition("\n\n")[0]
 
     named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
 

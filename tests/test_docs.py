@@ -113,7 +113,7 @@ def test_every_file_of_a_page_has_a_name_and_is_used_on_it(page: Path) -> None:
 
 @pytest.mark.parametrize("command", NOT_RUN)
 def test_commands_that_are_not_run_exist(command: str) -> None:
-    program, *arguments = shlex.split(command)
+    program, *arguments = shlex.split(command.replace("\\\n", ""), comments=True)
 
     if program == "interakt-track":
         parse(*arguments)

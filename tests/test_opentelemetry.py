@@ -306,10 +306,10 @@ import interakt_track.opentelemetry
     assert 'needs opentelemetry-api: pip install "interakt-track-python[opentelemetry]"' in done.stderr
 
 
-def test_the_readme_names_every_instrument() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+def test_the_documentation_names_every_instrument() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "metrics.md").read_text(encoding="utf-8")
     kinds = {"observable_counter": "counter", "observable_up_down_counter": "up-down counter"}
 
-    rows = re.findall(r"^\| `((?:messaging|interakt_track)\.[a-z_.]+)` \| (.+?) \| `(.+?)` \|", readme, re.MULTILINE)
+    rows = re.findall(r"^\| `((?:messaging|interakt_track)\.[a-z_.]+)` \| (.+?) \| `(.+?)` \|", page, re.MULTILINE)
 
     assert [(one.name, kinds.get(one.kind, "gauge"), one.unit) for one in INSTRUMENTS] == rows
