@@ -365,7 +365,7 @@ def test_shutdown_keeps_what_waits_and_the_next_client_sends_it(
 ) -> None:
     reports: list[TrackError] = []
     client = new_client(on_error=lambda error, _: reports.append(error))
-    sandbox.faults = "latency=50ms"
+    sandbox.faults = "latency=200ms"
     receipts = [client.event(f"u{n}", "e", {"n": n}) for n in range(100)]
 
     client.shutdown(0.1)
