@@ -123,9 +123,9 @@ class AsyncEngine:
     def hasten(self) -> None:
         """Nothing waits here that no task waits for."""
 
-    def leave(self, started: float) -> None:
+    def leave(self, _: float) -> None:
         """Leave with the process: what cancelled calls left to tell is told, for a second at most."""
-        self.reporter.drain(started + REPORTING_TIME)
+        self.reporter.drain(monotonic() + REPORTING_TIME)
         self.quiet.tell_rest(is_last=True)
 
     def start_anew(self) -> None:

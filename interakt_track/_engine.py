@@ -232,7 +232,8 @@ class Engine:
             for spool in self._spools:
                 spool.release()
             self._abandon(timeout)
-            self.reporter.drain(deadline + REPORTING_TIME)
+            # From now on, should this be later than the deadline: a name that is looked up for long, a starved machine.
+            self.reporter.drain(max(deadline, monotonic()) + REPORTING_TIME)
             self._abandon(timeout)  # what on_error queued meanwhile
             for spool in self._spools:
                 spool.leave()

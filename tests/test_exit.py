@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 
 import pytest
 
@@ -201,6 +202,31 @@ def test_a_slow_on_error_gets_a_second_and_no_more(sandbox: Sandbox) -> None:
 
     assert code == 0
     assert "Traceback" not in err
+
+
+def test_what_holds_up_the_end_takes_no_time_from_on_error(sandbox: Sandbox) -> None:
+    """From Python 3.12 on, the thread that leaves sends, too, and nothing bounds how long it looks up a name."""
+    script = """
+        import socket
+        look_up = socket.getaddrinfo
+        def look_up_slowly(*arguments, **options):
+            time.sleep(2.5)
+            return look_up(*arguments, **options)
+        def on_error(error, queue_msg):
+            time.sleep(0.01)
+            print(type(error).__name__, flush=True)
+        track.on_error = on_error
+        track.shutdown_timeout = 0.5
+        track.max_retries = 100
+        track.event(user_id="first", event="e").wait(1)  # threads are there
+        socket.getaddrinfo = look_up_slowly
+        for i in range(19): track.event(user_id=f"u{i}", event="e")
+    """
+    sandbox.faults = "503=100%"
+
+    code, out, _ = run(script, sandbox, seconds=4)
+
+    assert (code, Counter(out.splitlines())) == (0, {"ShutdownError": 20})
 
 
 def test_ctrl_c_while_leaving_leaves(sandbox: Sandbox) -> None:
