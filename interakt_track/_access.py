@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from time import monotonic
 
 from ._database import Database
@@ -13,7 +14,7 @@ from ._salvage import carry_over, is_ours, remove_leftovers, replace_damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ._logs import Quiet
     from ._settings import Settings
@@ -169,13 +170,21 @@ class Access:
     def peek(self) -> int | None:
         """Return how many messages wait in the file while it is not open here; None when that cannot be told."""
         try:
-            database = Database(self.path, may_create=False)
+            with self.opened_for_a_moment() as journal:
+                return journal.count_waiting()
         except SpoolError:
             return None
+
+    @contextmanager
+    def opened_for_a_moment(self) -> Iterator[Journal]:
+        """Open the file while it is not open here, and close it again.
+
+        Raises:
+            SpoolError: It is not there, or cannot be used.
+        """
+        database = Database(self.path, sync=self.settings.spool_sync, may_create=False)
         try:
-            return Journal(database, self._origin).count_waiting()
-        except SpoolError:
-            return None
+            yield Journal(database, self._origin, self._last_journal)
         finally:
             database.close()
 

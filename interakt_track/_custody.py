@@ -61,7 +61,7 @@ class Custody:
         try:
             absent = record.spool.keeper.start(messages)
         except SpoolError as error:
-            self._quiet.warn("spool-start", f"{error}; what is in it is not sent until it can be written")
+            self._warn(error)
             account.settle(monotonic(), is_accepted=False)
             unit.attempts -= 1
             self._queue.give_back(unit, FILE_DELAY, is_retry=False)
@@ -150,8 +150,12 @@ class Custody:
         try:
             record.spool.keeper.note_failure(messages, strikes)
         except SpoolError as trouble:
-            self._quiet.warn("spool-start", f"{trouble}; what is in it is not sent until it can be written")
+            self._warn(trouble)
         return delay, error
+
+    def _warn(self, error: SpoolError) -> None:
+        if error.reason != "closed":  # it was left, or whoever opens it tells why that fails
+            self._quiet.warn("spool-start", f"{error}; what is in it is not sent until it can be written")
 
     def _insist(self, unit: Unit, write: Callable[[], None]) -> bool:
         """Write as soon as the file can be written, unless the unit, or the thread's time, is over before that."""

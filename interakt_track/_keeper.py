@@ -120,12 +120,13 @@ class Keeper:
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Remove delivered messages from the file; only then may what follows them start."""
-        journal = self._journal_of(messages)
-        if journal is not None:
-            with journal.lock:
-                journal.acknowledge(messages)
-                _mark_gone(messages)
-            self._let_go(journal, messages)
+        try:
+            self._acknowledge(self._open_journal(), messages)
+        except SpoolError as error:
+            if error.reason != "closed":
+                raise
+            with self._access.opened_for_a_moment() as journal:  # it was left while the request was under way
+                self._acknowledge(journal, messages)
 
     def reject(self, message: Message, error: DeliveryError, *, attempts: int) -> None:
         """Move a message to the failed ones, or remove it when its call tells of it."""
@@ -151,6 +152,13 @@ class Keeper:
             if message.record is not None:
                 message.record.strikes = strikes
 
+    def _acknowledge(self, journal: Journal, messages: Sequence[Message]) -> None:
+        if _is_in(journal, messages):
+            with journal.lock:
+                journal.acknowledge(messages)
+                _mark_gone(messages)
+            self._let_go(journal, messages)
+
     def _withdraw(self, message: Message, record: Record, *, unsent: Outcome, doubtful: Outcome) -> None:
         """End a message that is in the file only."""
         journal = self._access.journal
@@ -174,16 +182,26 @@ class Keeper:
         Raises:
             SpoolError: The file is closed, or cannot be used for now.
         """
-        journal, record = self._access.journal, messages[0].record
+        journal = self._open_journal()
+        return journal if _is_in(journal, messages) else None
+
+    def _open_journal(self) -> Journal:
+        journal = self._access.journal
         if journal is None:
             raise SpoolError(f"the spool {self._access.path} is not open", reason="closed")
-        return journal if record is not None and record.file == journal.salt else None
+        return journal
 
     def _let_go(self, journal: Journal, messages: Sequence[Message]) -> None:
         with self._lock:
             current = self._access.journal
             if current is not None and current.salt == journal.salt:
                 self._reader.let_go(messages)
+
+
+def _is_in(journal: Journal, messages: Sequence[Message]) -> bool:
+    """Tell whether messages are in this file, and not in one that was there before."""
+    record = messages[0].record
+    return record is not None and record.file == journal.salt
 
 
 def _mark_gone(messages: Sequence[Message]) -> None:

@@ -172,6 +172,16 @@ class Queue:
         with self._lock:
             self._roster.give_back(unit, self._clock() + delay, is_retry=is_retry, is_ambiguous=is_ambiguous)
 
+    def note_end(self, unit: Unit) -> None:
+        """Note that a unit's request is over, and all that follows from it."""
+        with self._lock:
+            self._roster.note_end(unit)
+
+    def has_left_behind(self) -> bool:
+        """Tell whether a request is under way for what was left to its file: read there now, it would be sent twice."""
+        with self._lock:
+            return self._roster.has_left_behind()
+
     def take_apart(self, unit: Unit) -> None:
         """Send the messages of a refused merged unit one by one; what follows it keeps waiting."""
         with self._lock:

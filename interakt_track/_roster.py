@@ -32,6 +32,7 @@ class Roster:
         self.ledger = Ledger()
         self._lanes: dict[Account, Lane] = {}
         self._in_flight: set[Unit] = set()
+        self._left_behind: set[Unit] = set()  # those in flight when they were left to their file; their requests go on
 
     def link(self, message: Message) -> Unit | None:
         """Take in the message that was called next; one that was withdrawn meanwhile is passed over.
@@ -177,6 +178,8 @@ class Roster:
         """End everything that is in no file, and leave the rest to its file."""
         for unit in tuple(self._in_flight):
             self._in_flight.discard(unit)
+            if unit.messages[0].record is not None:
+                self._left_behind.add(unit)
             self._leave(unit, outcome_of)
             self._close(unit)
         self.release()
@@ -185,6 +188,14 @@ class Roster:
                 if self._drop_withdrawn(waiting):
                     self._leave(waiting, outcome_of)
                     self._close(waiting)
+
+    def note_end(self, unit: Unit) -> None:
+        """Note that a unit's request is over, whatever became of the unit meanwhile."""
+        self._left_behind.discard(unit)
+
+    def has_left_behind(self) -> bool:
+        """Tell whether a request is under way for what was left to its file."""
+        return bool(self._left_behind)
 
     def release(self, account: Account | None = None) -> list[Message]:
         """Leave to their file all units that nothing blocks, and then those behind them.

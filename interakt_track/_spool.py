@@ -361,7 +361,7 @@ class Spool:
                     self._queue.end_elsewhere(message, Outcome("dropped", DeliveryError(lost)))
 
     def _take_lease(self) -> bool:
-        if not self._access.lease():
+        if self._queue.has_left_behind() or not self._access.lease():
             return False
         self._reader.begin()
         self._house.begin()

@@ -137,6 +137,12 @@ class Workers:
 
     def _attempt(self, unit: Unit, sender: Sends, *, time_left: float = float("inf")) -> None:
         """Make one request, and settle the unit or give it back, before anything else is taken."""
+        try:
+            self._send(unit, sender, time_left)
+        finally:
+            self._queue.note_end(unit)
+
+    def _send(self, unit: Unit, sender: Sends, time_left: float) -> None:
         if unit.refusal is not None:
             self._reject(unit, unit.refusal)
             return

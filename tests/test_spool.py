@@ -397,6 +397,27 @@ def test_a_client_that_was_shut_down_goes_on_where_it_was(new_client: NewClient,
     assert client.stats().delivered == 6
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.6], ids=["while they are under way", "after their answers"])
+def test_requests_that_a_shutdown_leaves_under_way_are_not_made_again_here(
+    new_client: NewClient, path: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, pause: float
+) -> None:
+    client = new_client(max_workers=4)
+    sandbox.faults = "latency=300ms"
+    receipts = [client.event(f"u{n}", "e", {"n": n}) for n in range(12)]
+    sandbox.wait_for_requests(4)
+    client.shutdown(0)
+    time.sleep(pause)
+
+    receipts.append(client.event("later", "e", {"n": 12}))
+    assert client.flush(20)
+
+    assert [receipt.wait(10).status for receipt in receipts] == ["delivered"] * 13
+    assert sorted(numbers(sandbox)) == list(range(13))
+    assert client.stats().delivered == 13
+    check_account(client)
+    assert caplog.text == ""
+
+
 def test_of_two_clients_one_sends_and_the_other_takes_over_when_it_leaves(
     new_client: NewClient, path: Path, sandbox: Sandbox
 ) -> None:

@@ -104,6 +104,7 @@ def test_forks_while_another_thread_sends(sandbox: Sandbox, tmp_path: Path) -> N
                 time.sleep(0.02)  # slower than a loaded machine sends: its children wait behind what it calls
         producer = threading.Thread(target=produce, daemon=True)
         producer.start()
+        while not made: time.sleep(0.001)  # a child that made its own client would count what it reads of its parent's
         for _ in range(6): wait_for(in_child(send_and_flush))
         stop.set()
         producer.join()
