@@ -90,7 +90,7 @@ class Crowd:
     def __init__(self, sandbox: Sandbox, folder: Path, *, pause: float, people: int, **settings: Any) -> None:
         self.spool = folder / "track.db"
         self.lines: list[str] = []
-        self.kills = 0
+        self.killed_at: list[float] = []
         self._log = folder / "log"
         self._plan = {
             "threads": 2, "calls": 1_000_000, "pause": pause, "people": people,
@@ -118,8 +118,8 @@ class Crowd:
         pid = holder(self.spool)
         assert pid in self._processes
         self._processes[pid][0].kill()
+        self.killed_at.append(time.monotonic())
         self._forget(pid, -signal.SIGKILL)
-        self.kills += 1
         return pid
 
     def end(self) -> None:
@@ -211,15 +211,16 @@ def test_eight_processes_append_while_those_that_send_are_killed(
         if is_soak:
             print(
                 f"\n{len(promised)} calls returned in {time.monotonic() - began:.0f} s, "
-                f"{len(sandbox.requests)} requests, {shop.kills} holders killed, {len(again)} "
-                f"requests repeated (bound {shop.kills * MAX_WORKERS}), "
+                f"{len(sandbox.requests)} requests, {kills} holders killed, {len(again)} "
+                f"requests repeated (bound {kills * MAX_WORKERS}), "
                 f"busiest minute {sandbox.busiest_window(60)} of {limit}"
             )
     assert len(promised) >= messages
     assert promised - delivered(sandbox.requests) == set()
     assert delivered(sandbox.requests) - said(shop.lines, "+") == set()
     assert out_of_order(sandbox.requests, lambda a, b: a // LIFE == b // LIFE) == []
-    assert len(again) <= kills * MAX_WORKERS
+    under_way = [(one.number, one.connection, one.started, one.finished) for one in again]
+    assert len(again) <= kills * MAX_WORKERS, f"killed at {shop.killed_at}, repeated: {under_way}"
     check_ration(sandbox, limit)
     shop.check_file()
 
