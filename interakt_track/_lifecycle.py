@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         def hasten(self) -> None:
             """Release what waits."""
 
-        def leave(self, started: float) -> None:
+        def leave(self, started: float, /) -> None:
             """Send what can be sent in the client's `shutdown_timeout` from `started`, and report the rest."""
 
 
