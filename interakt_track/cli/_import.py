@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -30,6 +30,7 @@ from ._spool_options import show_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
 
     from interakt_track.importing import Mapping, Subject
 
@@ -177,7 +178,7 @@ def _source(file: str, subject: Subject) -> Iterator[Places]:
     if file != "-":
         yield Places(Path(file), subject)
         return
-    places = Places(keep_input(sys.stdin.buffer, Path.cwd()), subject)
+    places = Places(keep_input(cast("BufferedReader", sys.stdin.buffer), Path.cwd()), subject)
     try:
         yield places
     finally:

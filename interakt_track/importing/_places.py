@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+import secrets
+from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
 from ._table import ImportFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from io import BufferedReader
+    from pathlib import Path
 
     from ._mapping import Subject
 
@@ -78,17 +78,16 @@ class Places:
         return self.file.with_name(f"{self.file.name}.{ending}")
 
 
-def keep_input(stream: BinaryIO, folder: Path) -> Path:
+def keep_input(stream: BufferedReader, folder: Path) -> Path:
     """Copy a stream that can be read once to a file that is named by its content, and return where it is.
 
     Raises:
         ImportFileError: It cannot be written, or holds nothing.
     """
+    part = folder / f".stdin-{secrets.token_hex(8)}"
     try:
-        handle, name = tempfile.mkstemp(prefix=".stdin-", dir=folder)  # its owner's alone
-        part = Path(name)
         try:
-            digest = _copy(stream, handle)
+            digest = _copy(stream, part)
             path = folder / f"stdin-{digest[:12]}"
             part.replace(path)
         finally:
@@ -98,21 +97,17 @@ def keep_input(stream: BinaryIO, folder: Path) -> Path:
     return path
 
 
-def _copy(stream: BinaryIO, handle: int) -> str:
-    """Write all of a stream to an open file, and return the digest of it."""
+def _copy(stream: BufferedReader, path: Path) -> str:
+    """Write all of a stream to a new file that is its owner's alone, and return the digest of it."""
     digest = hashlib.sha256()
-    with os.fdopen(handle, "wb") as file:
-        for block in _blocks(stream):
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        # One read of the system's each: within a read of many, Ctrl-C may have to wait for the end of the input.
+        while block := stream.read1(1 << 16):
             digest.update(block)
             file.write(block)
         if not file.tell():
             raise ImportFileError("nothing came from stdin")
     return digest.hexdigest()
-
-
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    while block := stream.read(1 << 20):
-        yield block
 
 
 def opened_privately(path: Path) -> TextIO:
