@@ -41,6 +41,7 @@ class Database:
         is_damaged: Whether the file is damaged, and to be read as far as it can be.
 
     Attributes:
+        sync: As of the argument.
         lock: Held for each statement, and for those that belong together; a fork waits for it.
         trouble: What a statement met that whoever looks after the file can do something about: it is full, or damaged.
         is_doubted: Whether something was found that damage explains, and other things do, too: see `examine`.
@@ -63,7 +64,7 @@ class Database:
         self.is_doubted = False
         self._is_damaged = is_damaged
         self.lock = threading.RLock()
-        self._sync = sync
+        self.sync = sync
         self._max_bytes = max_bytes
         self._connection: sqlite3.Connection | None = None
         self._side_connection: sqlite3.Connection | None = None
@@ -179,7 +180,7 @@ class Database:
         """Write as other settings say from now on."""
         try:
             with self.lock:
-                self._sync, self._max_bytes = sync, max_bytes
+                self.sync, self._max_bytes = sync, max_bytes
                 if self._connection is not None:
                     self._apply(self._connection)
         except sqlite3.Error as error:
@@ -291,7 +292,7 @@ class Database:
         return connection
 
     def _apply(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync == 'full' else 'NORMAL'}")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self.sync == 'full' else 'NORMAL'}")
         if self._max_bytes is not None:
             self._limit(connection, self._max_bytes)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 STEP = 0.1  # seconds between two looks at a file that no thread reads
 PATIENCE = 60.0  # seconds without a settled message after which a flush without a timeout gives up
+LAST_ANSWERS = 1.0  # seconds, or a quarter of all, at the end of which requests are answered, and none begins
 REPORTING_TIME = 1.0  # seconds beyond `shutdown_timeout` that `on_error` may take at exit
 FOREVER = float("inf")
 
@@ -217,17 +218,22 @@ class Engine:
         if is_own_thread():
             return
         deadline = started + timeout
+        # What is under way at the end is sent again by who comes next: where a file keeps the rest, none begins late.
+        self._workers.grace = min(LAST_ANSWERS, timeout / 4) if self._spools else 0.0
+        last_start = deadline - self._workers.grace
         try:
             ours = [spool for spool in self._spools if spool.is_alone()]
             for spool in self._spools:
                 if spool not in ours:
                     spool.release()  # who else has the file open goes on at once
-            self._flush(deadline, patience=FOREVER, spools=ours)
-            if self._spools:
-                self._wait(self.queue.is_idle, deadline=deadline)
+            self._flush(last_start, patience=FOREVER, spools=ours)
             for spool in ours:
                 # What others called, too: nobody else is there.
-                self._wait(spool.is_drained, deadline=deadline, asks_file=True)
+                self._wait(spool.is_drained, deadline=last_start, asks_file=True)
+                spool.release()
+            if self._spools:
+                self._flush(deadline, patience=FOREVER, spools=[])
+                self._wait(self.queue.is_idle, deadline=deadline)
         finally:
             for spool in self._spools:
                 spool.release()

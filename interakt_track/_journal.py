@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     """What a message ended with that was not delivered: the error's name, its status code and its text."""
 
 PAGE = 500  # ids asked about at a time
-LOCK_TIMEOUT = 0.25  # seconds that a call may wait for another thread's statement, before it waits for the file
+LOCK_TIMEOUT = 0.25  # seconds that a call may wait for other threads' statements; then its message waits for the file
+FULL_LOCK_TIMEOUT = 2.0  # with `spool_sync="full"`, where each of them waits for the disk
 
 APPEND = f"INSERT INTO waiting (id, origin, account, {PAYLOAD}) VALUES ({NEXT_ID}, ?, ?, {PLACES})"
 REMOVED: Failure = ("DeliveryError", None, "the message was taken out of the spool before it was sent")
@@ -86,7 +87,7 @@ class Journal:
         """
         number = self._numbers.get(message.account) or self._number(message.account)
         values = (self.origin, number, *payload(message))
-        if not self.lock.acquire(timeout=LOCK_TIMEOUT):
+        if not self.lock.acquire(timeout=FULL_LOCK_TIMEOUT if self.database.sync == "full" else LOCK_TIMEOUT):
             words = "is locked by another program, or its disk holds up every write"
             raise SpoolError(f"the spool {self.database.path} {words}", reason="locked")
         try:

@@ -52,6 +52,9 @@ class Workers:
         quiet: What the log is told through.
         settings: The client's settings of this moment.
         new_sender: Makes the sender of one thread.
+
+    Attributes:
+        grace: Seconds for which an attempt of a thread that only helps out may go on beyond its deadline.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Workers:
         new_sender: Callable[[], Sends],
     ) -> None:
         self.settings = settings
+        self.grace = 0.0
         self._queue = queue
         self._custody = Custody(queue, quiet)
         self._reporter = reporter
@@ -98,7 +102,7 @@ class Workers:
 
         Args:
             until: When to stop.
-            deadline: When to stop all the same, in `time.monotonic()` seconds; an attempt may take as long.
+            deadline: When to stop all the same, in `time.monotonic()` seconds; an attempt may take `grace` more.
             prepare: Called before units are taken; returns until when they are, before it is called again.
         """
         sender = self._new_sender()
@@ -107,7 +111,7 @@ class Workers:
                 step = min(deadline, prepare())
                 with as_own_thread():
                     while (unit := self._queue.take(until=until, deadline=step)) is not None:
-                        self._attempt(unit, sender, time_left=deadline - monotonic())
+                        self._attempt(unit, sender, time_left=deadline + self.grace - monotonic())
                 if until() or monotonic() >= deadline or self._queue.is_inherited:
                     break
         finally:

@@ -397,6 +397,24 @@ def test_a_client_that_was_shut_down_goes_on_where_it_was(new_client: NewClient,
     assert client.stats().delivered == 6
 
 
+def test_a_shutdown_begins_no_request_that_might_not_end_in_time(
+    new_client: NewClient, path: Path, sandbox: Sandbox
+) -> None:
+    client = new_client(max_workers=4)
+    sandbox.faults = "latency=100ms"
+    for n in range(100):
+        client.event(f"u{n}", "e", {"n": n})
+
+    client.shutdown(2)
+
+    assert client.stats().in_flight == 0
+    assert 0 < client.stats().delivered < 100
+    sandbox.faults = None
+    other = new_client()
+    wait_until(lambda: other.stats().spool_waiting == 0)
+    assert sorted(numbers(sandbox)) == list(range(100))
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.6], ids=["while they are under way", "after their answers"])
 def test_requests_that_a_shutdown_leaves_under_way_are_not_made_again_here(
     new_client: NewClient, path: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, pause: float

@@ -452,6 +452,35 @@ def test_a_file_that_another_program_locks_holds_up_no_call(
     assert sorted(waits)[-5] < 0.5, sorted(waits)[-9:]  # each of four threads may find out once how long a lock lasts
 
 
+@pytest.mark.parametrize(("sync", "is_kept_aside"), [("normal", True), ("full", False)])
+def test_a_call_waits_longer_for_other_threads_where_each_write_waits_for_the_disk(
+    new_client: NewClient, sandbox: Sandbox, path: Path, sync: str, is_kept_aside: bool
+) -> None:
+    client = new_client(spool=path, spool_sync=sync)
+    client.event("u1", "first").wait(20)
+    spool = client._engine.spool
+    assert spool is not None
+    assert spool._access.journal is not None
+    journal_lock = spool._access.journal.lock
+    is_held, has_returned = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with journal_lock:
+            is_held.set()
+            has_returned.wait(20 if is_kept_aside else 0.7)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        is_held.wait()
+        receipt = client.event("u1", "second")
+        is_aside = bool(spool._aside)
+        has_returned.set()
+
+    assert is_aside == is_kept_aside
+
+    assert receipt.wait(20).status == "delivered"
+
+
 def test_a_kill_after_trouble_loses_nothing(sandbox: Sandbox, folder: Path, path: Path) -> None:
     """On a machine that is so slow that what waits in memory is sent from there, and given up, that is told."""
     shell = Shell(sandbox.url, path)
