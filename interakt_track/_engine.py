@@ -219,17 +219,17 @@ class Engine:
             return
         deadline = started + timeout
         # What is under way at the end is sent again by who comes next: where a file keeps the rest, none begins late.
-        self._workers.grace = min(LAST_ANSWERS, timeout / 4) if self._spools else 0.0
-        last_start = deadline - self._workers.grace
+        grace = min(LAST_ANSWERS, timeout / 4) if self._spools else 0.0
+        last_start = deadline - grace
         try:
             ours = [spool for spool in self._spools if spool.is_alone()]
             for spool in self._spools:
                 if spool not in ours:
                     spool.release()  # who else has the file open goes on at once
-            self._flush(last_start, patience=FOREVER, spools=ours)
+            self._flush(last_start, patience=FOREVER, spools=ours, grace=grace)
             for spool in ours:
                 # What others called, too: nobody else is there.
-                self._wait(spool.is_drained, deadline=last_start, asks_file=True)
+                self._wait(spool.is_drained, deadline=last_start, asks_file=True, grace=grace)
                 spool.release()
             if self._spools:
                 self._flush(deadline, patience=FOREVER, spools=[])
@@ -265,7 +265,7 @@ class Engine:
         if not self._workers.start_one():
             _lifecycle.hold(self)
 
-    def _flush(self, deadline: float, *, patience: float, spools: list[Spool]) -> bool:
+    def _flush(self, deadline: float, *, patience: float, spools: list[Spool], grace: float = 0.0) -> bool:
         if not self._spools:
             if is_own_thread() or self.queue.is_settled():
                 return self.queue.is_settled()
@@ -289,22 +289,33 @@ class Engine:
         for spool in spools:
             spool.hurry()
         self.queue.mark()
-        return self._wait(is_settled, deadline=deadline, patience=patience, asks_file=True)
+        return self._wait(is_settled, deadline=deadline, patience=patience, asks_file=True, grace=grace)
 
     def _wait(
-        self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER, asks_file: bool = False
+        self,
+        is_over: Callable[[], bool],
+        *,
+        deadline: float,
+        patience: float = FOREVER,
+        asks_file: bool = False,
+        grace: float = 0.0,
     ) -> bool:
-        self._stand_in(is_over, deadline=deadline, patience=patience)
+        self._stand_in(is_over, deadline=deadline, patience=patience, grace=grace)
         wait_until = self.queue.waiters.look_until if asks_file else self.queue.waiters.wait_until
         return wait_until(is_over, deadline=deadline, patience=patience)
 
-    def _stand_in(self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER) -> None:
+    def _stand_in(
+        self, is_over: Callable[[], bool], *, deadline: float, patience: float = FOREVER, grace: float = 0.0
+    ) -> None:
         """Send and report in this thread, until `is_over`, what no thread of ours does."""
         if not _lifecycle.is_leaving() and self._workers.start_one():
             return
         is_stuck = self.queue.waiters.watch_progress(patience)
         self._workers.help_out(
-            lambda: is_over() or self._is_sent() or is_stuck(), deadline=deadline, prepare=self._read_here
+            lambda: is_over() or self._is_sent() or is_stuck(),
+            deadline=deadline,
+            grace=grace,
+            prepare=self._read_here,
         )
         self.reporter.drain(min(deadline, monotonic() + patience))
 

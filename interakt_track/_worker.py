@@ -52,9 +52,6 @@ class Workers:
         quiet: What the log is told through.
         settings: The client's settings of this moment.
         new_sender: Makes the sender of one thread.
-
-    Attributes:
-        grace: Seconds for which an attempt of a thread that only helps out may go on beyond its deadline.
     """
 
     def __init__(
@@ -67,7 +64,6 @@ class Workers:
         new_sender: Callable[[], Sends],
     ) -> None:
         self.settings = settings
-        self.grace = 0.0
         self._queue = queue
         self._custody = Custody(queue, quiet)
         self._reporter = reporter
@@ -97,12 +93,15 @@ class Workers:
             self._alive -= 1
             return self._alive > 0
 
-    def help_out(self, until: Callable[[], bool], *, deadline: float, prepare: Callable[[], float]) -> None:
+    def help_out(
+        self, until: Callable[[], bool], *, deadline: float, grace: float, prepare: Callable[[], float]
+    ) -> None:
         """Send in the calling thread, where none can be started.
 
         Args:
             until: When to stop.
-            deadline: When to stop all the same, in `time.monotonic()` seconds; an attempt may take `grace` more.
+            deadline: When to stop all the same, in `time.monotonic()` seconds.
+            grace: Seconds for which an attempt may go on beyond that.
             prepare: Called before units are taken; returns until when they are, before it is called again.
         """
         sender = self._new_sender()
@@ -111,7 +110,7 @@ class Workers:
                 step = min(deadline, prepare())
                 with as_own_thread():
                     while (unit := self._queue.take(until=until, deadline=step)) is not None:
-                        self._attempt(unit, sender, time_left=deadline + self.grace - monotonic())
+                        self._attempt(unit, sender, time_left=deadline + grace - monotonic())
                 if until() or monotonic() >= deadline or self._queue.is_inherited:
                     break
         finally:
